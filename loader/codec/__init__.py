@@ -1,0 +1,1 @@
+"""Codecs: message bytes to Arrow columns, fast and by reference."""

@@ -1,0 +1,1 @@
+"""The compactor: from a cut of the lake to the tables of the warehouse."""

@@ -1,0 +1,300 @@
+"""Settings: one TOML file, typed, every key documented; environment variables override it.
+
+``HEAP_LOADER_<SECTION>__<KEY>`` sets a key (``HEAP_LOADER_BATCH__MAX_ROWS=50000``). A secret may be
+given as text, as ``{ file = "path" }`` or as ``{ command = ["program", "argument"] }``. An unknown
+key is an error that names the nearest right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+
+from loader.errors import UsageError
+
+DEFAULT_FILE: Final = "heap-loader.toml"
+ENVIRONMENT_PREFIX: Final = "HEAP_LOADER_"
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def _duration(value: object) -> object:
+    """``"24h"`` to seconds; numbers are seconds already."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())
+        if not match:
+            raise ValueError("a duration is a number and ms, s, m, h or d, e.g. '30s'")
+        return float(match[1]) * _UNITS[match[2]]
+    return value
+
+
+def _size(value: object) -> object:
+    """``"64MiB"`` to bytes; numbers are bytes already."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)", value.strip())
+        if not match:
+            raise ValueError("a size is a number and B, KiB, MiB or GiB, e.g. '64MiB'")
+        return int(float(match[1]) * _SIZES[match[2]])
+    return value
+
+
+def _secret(value: object) -> object:
+    """Resolve ``{file = ...}`` and ``{command = [...]}``."""
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"file": str(path), **rest} if not rest:
+            try:
+                return Path(path).expanduser().read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ValueError(f"secret file {path}: {error.strerror}") from None
+        case {"command": list(argv), **rest} if not rest and argv:
+            try:
+                done = subprocess.run(
+                    [str(part) for part in argv], capture_output=True, check=True, timeout=30
+                )
+            except (OSError, subprocess.SubprocessError) as error:
+                raise ValueError(
+                    f"secret command {argv[0]} failed: {type(error).__name__}"
+                ) from None
+            return done.stdout.decode().strip()
+    raise ValueError('a secret is text, { file = "..." } or { command = ["..."] }')
+
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+Size = Annotated[int, BeforeValidator(_size)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+Format = Literal["json", "avro"]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Kafka(Section):
+    """Where the events come from."""
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma-separated.")
+    group_id: str = Field("heap-loader", description="Consumer group of `consume`.")
+    client: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Any librdkafka property, passed through (TLS, SASL, tuning).",
+    )
+
+
+class Topic(Section):
+    """One topic."""
+
+    name: str = Field(description="The topic's name in Kafka.", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
+    format: Format = Field("json", description="How its messages are encoded: json or avro.")
+
+
+class Topics(Section):
+    """The topics' names and formats."""
+
+    events: Topic = Topic(name="heap.events")
+    user_updates: Topic = Topic(name="heap.user_updates")
+    user_migrations: Topic = Topic(name="heap.user_migrations")
+    definitions: Topic = Topic(name="heap.definitions")
+    user_deletions: Topic = Topic(name="heap.user_deletions")
+    dead_letters: Topic = Topic(name="heap.dead_letters")
+
+
+class Lake(Section):
+    """The lake on S3."""
+
+    url: str = Field("s3://heap-lake", description="s3://bucket or s3://bucket/prefix.")
+    endpoint_url: str | None = Field(None, description="For S3 that is not AWS.")
+    region: str = Field("us-east-1", description="AWS region of the bucket.")
+    access_key_id: str | None = Field(
+        None, description="Unset: the usual AWS chain (environment, profile, instance role)."
+    )
+    secret_access_key: Secret | None = Field(None, description="Goes with access_key_id.")
+    buckets: int = Field(
+        8, ge=1, le=256, description="User buckets. Fixed once, kept in the lake's lake.json."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _s3(cls, url: str) -> str:
+        if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/=-]+)?/?", url):
+            raise ValueError("an S3 URL is s3://bucket or s3://bucket/prefix")
+        return url.rstrip("/")
+
+
+class Batch(Section):
+    """When a micro-batch of one partition is closed: whichever limit is met first."""
+
+    max_rows: int = Field(100_000, ge=1, le=5_000_000, description="Messages.")
+    max_bytes: Size = Field(67_108_864, ge=1024, description='Message bytes, e.g. "64MiB".')
+    max_age: Duration = Field(60.0, gt=0, description='Since its first message, e.g. "60s".')
+
+
+class CopyCredentials(Section):
+    """How Redshift's COPY reads the lake: a role, or keys."""
+
+    iam_role: str | None = Field(None, description="ARN, or `default`.")
+    access_key_id: str | None = Field(None, description="Where no role can be used.")
+    secret_access_key: Secret | None = Field(None, description="Goes with access_key_id.")
+    session_token: Secret | None = Field(None, description="For temporary keys.")
+
+
+class Warehouse(Section):
+    """The Redshift cluster or workgroup."""
+
+    host: str = Field("127.0.0.1", description="Endpoint.")
+    port: int = Field(5439, ge=1, le=65535, description="Port.")
+    database: str = Field("dev", description="Database.")
+    user: str = Field("heap", description="Database user.")
+    password: Secret = Field(SecretStr(""), description="Its password.")
+    db_schema: str = Field(
+        "main_production",
+        alias="schema",
+        pattern=r"^[a-z_][a-z0-9_]{0,126}$",
+        description="Schema; made at the first sync. Nothing else may live in it.",
+    )
+    ssl: bool = Field(True, description="TLS with a verified certificate. Off only on a laptop.")
+    copy_credentials: CopyCredentials = Field(
+        CopyCredentials(), alias="copy", description="What COPY uses to read the lake."
+    )
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, populate_by_name=True
+    )
+
+
+class Sync(Section):
+    """The compactor's schedule."""
+
+    every: Duration = Field(86400.0, gt=0, description='Time between syncs, e.g. "24h".')
+    group_rows: int = Field(
+        1_000_000, ge=1000, description="Rows that one unit of compaction holds in memory at most."
+    )
+
+
+class DeadLetters(Section):
+    """Limits that stop the consumer instead of draining a bad deploy into the dead letters."""
+
+    max_ratio: float = Field(
+        0.5, gt=0, le=1, description="Refused share of a batch of 1,000 messages or more."
+    )
+    max_consecutive: int = Field(10_000, ge=1, description="Refused messages in a row.")
+
+
+class Executor(Section):
+    """Where compaction runs."""
+
+    kind: Literal["processes", "dask"] = Field("processes", description="processes or dask.")
+    workers: int = Field(2, ge=1, le=1024, description="Processes on this machine.")
+    address: str | None = Field(None, description="Dask scheduler, e.g. tcp://host:8786.")
+
+
+class Settings(Section):
+    """Everything."""
+
+    kafka: Kafka = Kafka()
+    topics: Topics = Topics()
+    lake: Lake = Lake()
+    batch: Batch = Batch()
+    warehouse: Warehouse = Warehouse()
+    sync: Sync = Sync()
+    dead_letters: DeadLetters = DeadLetters()
+    executor: Executor = Executor()
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        path: the file; None looks for ``HEAP_LOADER_CONFIG``, then for ``./heap-loader.toml``, and
+            takes the defaults where neither is there.
+        environment: instead of ``os.environ``.
+
+    Raises:
+        UsageError: the file is missing, is not TOML, or has an unknown or ill-typed key.
+    """
+    env = os.environ if environment is None else environment
+    named = path or (Path(env["HEAP_LOADER_CONFIG"]) if env.get("HEAP_LOADER_CONFIG") else None)
+    file = named or Path(DEFAULT_FILE)
+    document: dict[str, Any] = {}
+    if named is not None or file.exists():
+        try:
+            document = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(
+                f"{file}: {error.strerror or error}.",
+                hint="Name a configuration with --config FILE or HEAP_LOADER_CONFIG.",
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{file} is not TOML: {error}.") from None
+    origins = _override(document, env)
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        raise UsageError(_explain(error, str(file), origins)) from None
+
+
+def _override(document: dict[str, Any], env: Mapping[str, str]) -> dict[str, str]:
+    """Apply ``HEAP_LOADER_A__B__C=text`` to the document; returns dotted key to variable name."""
+    origins: dict[str, str] = {}
+    for variable, text in sorted(env.items()):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or "__" not in variable:
+            continue
+        path = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        place = document
+        for step in path[:-1]:
+            inner = place.setdefault(step, {})
+            if not isinstance(inner, dict):
+                raise UsageError(f"{variable}: {step} is not a section.")
+            place = inner
+        place[path[-1]] = text
+        origins[".".join(path)] = variable
+    return origins
+
+
+def _explain(error: ValidationError, file: str, origins: Mapping[str, str]) -> str:
+    """One line a fault: the key, where it stands, what is wrong, the nearest right key."""
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(step) for step in fault["loc"])
+        where = f"environment variable {origins[key]}" if key in origins else file
+        if fault["type"] == "extra_forbidden":
+            known = _keys_of([str(step) for step in fault["loc"][:-1]])
+            near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.0)
+            prefix = ".".join(str(step) for step in fault["loc"][:-1])
+            right = f"{prefix}.{near[0]}" if prefix and near else "".join(near)
+            lines.append(f"{where}: unknown key {key}. The nearest right one is {right}.")
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {key}: {message}.")
+    return "\n".join(lines)
+
+
+def _keys_of(path: list[str]) -> list[str]:
+    """The keys of the section at ``path``, as a file writes them."""
+    model: type[BaseModel] = Settings
+    for step in path:
+        field = next((f for name, f in model.model_fields.items() if step in {name, f.alias}), None)
+        if field is None or not isinstance(field.annotation, type):
+            return []
+        model = field.annotation
+    return [field.alias or name for name, field in model.model_fields.items()]

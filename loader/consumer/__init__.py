@@ -1,0 +1,1 @@
+"""The consumer: from Kafka to the lake, exactly once."""

@@ -1,0 +1,1 @@
+"""Kafka clients, configured in one place."""

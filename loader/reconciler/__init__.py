@@ -1,0 +1,1 @@
+"""The reconciler: control topics to the registry log."""

@@ -1,0 +1,1 @@
+"""The warehouse: SQL as typed statements, connections, the ledger, loads."""
