@@ -1,0 +1,81 @@
+"""Where a partition is read from, and the cases in which nobody but a person may decide.
+
+The lake's chain is the truth; the group's committed offset is a mirror of it for lag tools.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loader.errors import NeedsOperator
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a partition when it is assigned. Offsets are half-open: "next to read".
+
+    Attributes:
+        topic: Kafka topic.
+        partition: Kafka partition.
+        topic_id: Kafka's id of the topic now.
+        chain_next: where the lake's chain ends; None where there is none.
+        chain_topic_id: the topic's id in the chain's last record.
+        committed: the group's committed offset; None where there is none.
+        log_start: the lowest offset the broker still has.
+        high_watermark: the offset after the last one the broker has.
+    """
+
+    topic: str
+    partition: int
+    topic_id: str
+    chain_next: int | None
+    chain_topic_id: str | None
+    committed: int | None
+    log_start: int
+    high_watermark: int
+
+
+def start_offset(evidence: Evidence) -> int:
+    """The offset to read from.
+
+    Raises:
+        NeedsOperator: offsets were lost, or the lake and the topic do not belong together.
+    """
+    name = f"{evidence.topic}[{evidence.partition}]"
+    chain = evidence.chain_next
+    if chain is None:
+        if evidence.committed is not None and evidence.committed > evidence.log_start:
+            raise NeedsOperator(
+                f"{name}: the group has committed offset {evidence.committed}, the lake has nothing: "
+                f"offsets {evidence.log_start} to {evidence.committed - 1} would be missing or read "
+                "anew.",
+                hint="Point lake.url at the lake this group wrote, or choose a new kafka.group_id to "
+                "read from the start.",
+            )
+        return evidence.log_start
+    if evidence.chain_topic_id != evidence.topic_id:
+        raise NeedsOperator(
+            f"{name}: the topic was deleted and made again (its id is {evidence.topic_id}, the lake "
+            f"read {evidence.chain_topic_id} up to offset {chain}).",
+            hint="Give the new topic another name, or start a new lake for it.",
+        )
+    if chain < evidence.log_start:
+        raise NeedsOperator(
+            f"{name}: offsets {chain} to {evidence.log_start - 1} are gone from Kafka and were never "
+            "read into the lake.",
+            hint="Restore them, or accept the loss by replaying from another source.",
+        )
+    if chain > evidence.high_watermark:
+        raise NeedsOperator(
+            f"{name}: the lake has read up to offset {chain}, Kafka ends at "
+            f"{evidence.high_watermark}: the log was truncated.",
+            hint="Find out which broker lost data before new messages take those offsets.",
+        )
+    if evidence.committed is not None and evidence.committed > chain:
+        raise NeedsOperator(
+            f"{name}: the group has committed offset {evidence.committed}, the lake ends at {chain}: "
+            f"offsets {chain} to {evidence.committed - 1} have no record.",
+            hint="Was lake.url changed, or the group's offset set by hand? Set the group's offset to "
+            f"{chain} to read them again.",
+        )
+    return chain

@@ -1,0 +1,385 @@
+"""The consumer's loop: one thread owns the Kafka client, others decode, encode and upload.
+
+A partition has at most one batch in writing, because its next record must follow the one before
+it; the next batch fills meanwhile. What is held in memory is bounded: when it is too much, the
+partitions are paused and polling goes on, so that the group does not take us for dead.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from loader import config
+from loader.consumer.batches import Buffer
+from loader.consumer.positions import Evidence, start_offset
+from loader.consumer.writer import BatchWriter, Written
+from loader.errors import LoaderError, NeedsOperator
+from loader.kafka.clients import (
+    TIMEOUT,
+    consumer_settings,
+    explain,
+    new_consumer,
+    rebalances_incrementally,
+)
+from loader.lake.chain import Chains, Lost
+from loader.lake.commit_log import CommitRecord
+from loader.logs import log
+
+Place = tuple[str, int]
+
+_POLL_MESSAGES = 10_000
+_POLL_SECONDS = 0.1
+_WRITERS = 2
+#: Value bytes that may wait for writing before partitions are paused, and below which they resume.
+_HIGH_WATER = 192 << 20
+_LOW_WATER = 96 << 20
+#: Seconds that a rebalance or a stop waits for batches in writing.
+_DRAIN_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counters of one run: messages read, rows written, messages refused, batches, data bytes."""
+
+    read: int = 0
+    written: int = 0
+    dead_lettered: int = 0
+    batches: int = 0
+    lost_batches: int = 0
+    files: int = 0
+    bytes: int = 0
+
+    def add(self, record: CommitRecord) -> None:
+        """Count one record that won."""
+        self.read += record.read
+        self.written += record.written
+        self.dead_lettered += record.dead_lettered
+        self.batches += 1
+        self.files += len(record.files)
+        self.bytes += sum(file.bytes for file in record.files)
+
+
+@dataclass(slots=True)
+class Target:
+    """Where ``--until-caught-up`` ends: the high watermarks seen at start."""
+
+    ends: dict[Place, int]
+    reached: set[Place] = field(default_factory=set)
+
+
+class Worker:
+    """One member of the consumer group.
+
+    Args:
+        settings: the whole configuration.
+        topics: the topics to read.
+        topic_ids: Kafka's ids of them.
+        log_: the lake's commit log.
+        writer: writes batches.
+        stop: set from outside to end the run.
+        on_progress: called after each batch that won.
+    """
+
+    def __init__(
+        self,
+        settings: config.Settings,
+        topics: Sequence[str],
+        *,
+        topic_ids: dict[str, str],
+        log_: Chains[CommitRecord],
+        writer: BatchWriter,
+        stop: threading.Event,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._settings = settings
+        self._topics = list(topics)
+        self._topic_ids = topic_ids
+        self._log = log_
+        self._writer = writer
+        self._stop = stop
+        self._on_progress = on_progress
+        self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
+        self._consumer: Consumer = new_consumer(settings.kafka)
+        self._buffers: dict[Place, Buffer] = {}
+        self._writing: dict[Place, Future[Written]] = {}
+        self._writing_bytes: dict[Place, int] = {}
+        self._epoch = 0
+        self._paused = False
+        self._failure: LoaderError | None = None
+        self._target: Target | None = None
+        self.progress = Progress()
+
+    def run(self, target: Target | None = None) -> Progress:
+        """Consume until stopped, or until every assigned partition has reached its target.
+
+        Raises:
+            NeedsOperator: data would be lost or the chain does not fit Kafka.
+            Unreachable: Kafka or the lake stayed away.
+        """
+        self._target = target
+        # Millions of short-lived Message objects make the cyclic collector run for nothing.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
+        self._consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+        try:
+            while not self._stop.is_set() and not self._caught_up():
+                self._poll()
+                self._collect()
+                self._submit(pool)
+                self._balance()
+            self._drain()
+        finally:
+            self._drop_all()
+            pool.shutdown(wait=True, cancel_futures=True)
+            gc.unfreeze()
+            gc.enable()
+            self._close()
+        return self.progress
+
+    # Reading
+
+    def _poll(self) -> None:
+        try:
+            messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
+        except KafkaException as error:
+            raise explain(error.args[0], self._settings.kafka, "consume") from None
+        if self._failure:
+            raise self._failure
+        now = time.monotonic()
+        buffers = self._buffers
+        for message in messages:
+            if message.error() is not None:
+                self._on_error(message)
+                continue
+            buffer = buffers.get((message.topic(), message.partition()))  # type: ignore[arg-type]
+            # A message of a partition that was just taken away: its new owner reads it.
+            if buffer is not None:
+                buffer.add(message, now)
+
+    def _on_error(self, message: Message) -> None:
+        error = message.error()
+        assert error is not None  # noqa: S101 - asked by the caller
+        place = (message.topic() or "", message.partition() or 0)
+        if error.code() == KafkaError._PARTITION_EOF:
+            if self._target is not None:
+                self._target.reached.add(place)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise NeedsOperator(
+                f"{place[0]}[{place[1]}]: Kafka no longer has the offset that comes next "
+                f"({error.str()}).",
+                hint="Retention overtook the consumer, or the log was truncated. Nothing was skipped.",
+            )
+        elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
+            log.warning("max.poll.interval.ms exceeded; joining the group again")
+        elif error.fatal():
+            raise explain(error, self._settings.kafka, "consume")
+        else:
+            log.warning("kafka", topic=place[0], partition=place[1], error=error.str())
+
+    def _caught_up(self) -> bool:
+        """Every assigned partition is at its target, and nothing waits to be written."""
+        if self._target is None or not self._buffers or self._writing:
+            return False
+        return all(
+            not buffer.messages
+            and (place in self._target.reached or buffer.first >= self._target.ends.get(place, 0))
+            for place, buffer in self._buffers.items()
+        )
+
+    # Writing
+
+    def _submit(self, pool: ThreadPoolExecutor) -> None:
+        now = time.monotonic()
+        full = self._held() >= _HIGH_WATER
+        for place, buffer in self._buffers.items():
+            if place in self._writing or len(self._writing) >= _WRITERS:
+                continue
+            at_end = self._target is not None and (
+                place in self._target.reached
+                or self._position(place) >= self._target.ends.get(place, 0)
+            )
+            if buffer.messages and (full or at_end or buffer.closes(self._settings.batch, now)):
+                batch = buffer.close(self._position(place))
+                self._writing_bytes[place] = batch.bytes
+                self._writing[place] = pool.submit(self._writer.write, batch)
+                # The batch belongs to the writer now; the youngest garbage is ours to look at.
+                gc.collect(0)
+
+    def _position(self, place: Place) -> int:
+        """The offset after everything polled, control records included."""
+        position = self._consumer.position([TopicPartition(*place)])[0].offset
+        return max(position, self._buffers[place].first)
+
+    def _collect(self) -> None:
+        for place in [place for place, future in self._writing.items() if future.done()]:
+            self._finish(place)
+
+    def _finish(self, place: Place) -> None:
+        future = self._writing.pop(place)
+        self._writing_bytes.pop(place)
+        written = future.result()
+        record = written.record
+        buffer = self._buffers.get(place)
+        ours = buffer is not None and buffer.epoch == written.batch.epoch
+        if isinstance(written.outcome, Lost):
+            self.progress.lost_batches += 1
+            log.warning(
+                "batch lost to another writer",
+                topic=record.topic,
+                partition=record.partition,
+                first=record.first,
+                next=record.next,
+                chain_next=written.outcome.next,
+            )
+            if buffer is not None and ours:
+                self._seek(buffer, written.outcome.next)
+            return
+        self.progress.add(record)
+        log.info(
+            "batch",
+            topic=record.topic,
+            partition=record.partition,
+            first=record.first,
+            next=record.next,
+            read=record.read,
+            written=record.written,
+            dead_lettered=record.dead_lettered,
+            files=len(record.files),
+            bytes=sum(file.bytes for file in record.files),
+        )
+        if ours:
+            self._mirror(record)
+        self._on_progress(self.progress)
+
+    def _seek(self, buffer: Buffer, offset: int) -> None:
+        buffer.messages = []
+        buffer.bytes = 0
+        buffer.first = offset
+        if self._target is not None:
+            self._target.reached.discard((buffer.topic, buffer.partition))
+        self._consumer.seek(TopicPartition(buffer.topic, buffer.partition, offset))
+
+    def _mirror(self, record: CommitRecord) -> None:
+        """Tell Kafka how far the lake is: a mirror for lag tools, never the truth."""
+        offset = TopicPartition(record.topic, record.partition, record.next, metadata=record.batch)
+        try:
+            self._consumer.commit(offsets=[offset], asynchronous=True)
+        except KafkaException as error:
+            log.warning("offset not mirrored to Kafka", error=error.args[0].str())
+
+    # Memory
+
+    def _held(self) -> int:
+        return sum(b.bytes for b in self._buffers.values()) + sum(self._writing_bytes.values())
+
+    def _balance(self) -> None:
+        """Pause all partitions above the high-water mark, resume them below the low one."""
+        if self._paused:
+            wait(self._writing.values(), timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+        held = self._held()
+        if not self._paused and held >= _HIGH_WATER and self._writing:
+            # A short wait is cheaper than a pause, which throws fetched messages away.
+            wait(self._writing.values(), timeout=1.0, return_when=FIRST_COMPLETED)
+            self._collect()
+            if self._held() >= _HIGH_WATER:
+                self._paused = True
+                self._consumer.pause([TopicPartition(*place) for place in self._buffers])
+        elif self._paused and held < _LOW_WATER:
+            self._paused = False
+            self._consumer.resume([TopicPartition(*place) for place in self._buffers])
+
+    # Assignment
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._epoch += 1
+        starts = []
+        try:
+            for tp in partitions:
+                offset = start_offset(self._evidence(consumer, tp.topic, tp.partition))
+                self._buffers[tp.topic, tp.partition] = Buffer(
+                    tp.topic, tp.partition, offset, self._epoch
+                )
+                starts.append(TopicPartition(tp.topic, tp.partition, offset))
+                log.info("assigned", topic=tp.topic, partition=tp.partition, offset=offset)
+        except LoaderError as error:
+            # An exception here would be swallowed by the client's own state machine.
+            self._failure = error
+            return
+        if self._incremental:
+            consumer.incremental_assign(starts)
+        else:
+            consumer.assign(starts)
+        # A pause survives a rebalance inside librdkafka.
+        consumer.resume(starts)
+        if self._paused:
+            consumer.pause(starts)
+
+    def _evidence(self, consumer: Consumer, topic: str, partition: int) -> Evidence:
+        tail = self._log.tail(topic, partition)
+        tp = TopicPartition(topic, partition)
+        try:
+            log_start, high = consumer.get_watermark_offsets(tp, timeout=TIMEOUT)
+            committed = consumer.committed([tp], timeout=TIMEOUT)[0].offset
+        except KafkaException as error:
+            raise explain(
+                error.args[0], self._settings.kafka, f"offsets of {topic}[{partition}]"
+            ) from None
+        return Evidence(
+            topic=topic,
+            partition=partition,
+            topic_id=self._topic_ids[topic],
+            chain_next=tail.next if tail else None,
+            chain_topic_id=tail.topic_id if tail else None,
+            committed=committed if committed >= 0 else None,
+            log_start=log_start,
+            high_watermark=high,
+        )
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Drop open batches; let those in writing land, so that the next owner loses no work."""
+        places = [(tp.topic, tp.partition) for tp in partitions]
+        for place in places:
+            self._buffers.pop(place, None)
+        pending = [self._writing[place] for place in places if place in self._writing]
+        wait(pending, timeout=_DRAIN_SECONDS)
+        if self._incremental:
+            consumer.incremental_unassign(partitions)
+        else:
+            consumer.unassign()
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for tp in partitions:
+            self._buffers.pop((tp.topic, tp.partition), None)
+            log.warning("assignment lost", topic=tp.topic, partition=tp.partition)
+
+    # Stopping
+
+    def _drain(self) -> None:
+        """Let batches in writing land within a bound; what is open is dropped and read again."""
+        wait(self._writing.values(), timeout=_DRAIN_SECONDS)
+        self._collect()
+
+    def _drop_all(self) -> None:
+        self._buffers.clear()
+
+    def _close(self) -> None:
+        """Leave the group. After a fatal error librdkafka's close may hang, so it gets a deadline."""
+        closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
+        closing.start()
+        closing.join(_DRAIN_SECONDS)
+        if closing.is_alive():
+            log.warning("the Kafka client did not close in time")
