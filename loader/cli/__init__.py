@@ -75,7 +75,7 @@ def main() -> None:
         # The reader of a pipe went away; there is nobody left to tell.
         sys.stderr.close()
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - the last line of defence
+    except Exception as error:
         if context.verbose:
             raise
         _complain(

@@ -43,7 +43,7 @@ def consume(*, until_caught_up: UntilCaughtUp = False, json: Json = False) -> No
         )
 
 
-def _consumed(progress: Progress) -> dict[str, int]:
+def _consumed(progress: Progress) -> dict[str, float]:
     return {
         "messages": progress.read,
         "rows": progress.written,
@@ -52,6 +52,7 @@ def _consumed(progress: Progress) -> dict[str, int]:
         "lost_batches": progress.lost_batches,
         "files": progress.files,
         "bytes": progress.bytes,
+        "seconds": round(progress.seconds, 3),
     }
 
 

@@ -46,7 +46,7 @@ _DRAIN_SECONDS = 20.0
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of one run: messages read, rows written, messages refused, batches, data bytes."""
+    """Counters of one run; ``seconds`` from the first poll to the last record."""
 
     read: int = 0
     written: int = 0
@@ -55,6 +55,7 @@ class Progress:
     lost_batches: int = 0
     files: int = 0
     bytes: int = 0
+    seconds: float = 0.0
 
     def add(self, record: CommitRecord) -> None:
         """Count one record that won."""
@@ -128,6 +129,7 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.disable()
+        started = time.monotonic()
         pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._consumer.subscribe(
             self._topics,
@@ -142,6 +144,7 @@ class Worker:
                 self._submit(pool)
                 self._balance()
             self._drain()
+            self.progress.seconds = time.monotonic() - started
         finally:
             self._drop_all()
             pool.shutdown(wait=True, cancel_futures=True)

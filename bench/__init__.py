@@ -1,0 +1,1 @@
+"""Measurements: one command each, ratios in one run rather than seconds."""
