@@ -93,7 +93,11 @@ def sync(
         print_json(planned.document()) if json else _show_plan(planned.document())
         return
     line = _Counter("sync", "")
-    report = run_sync(settings, tables=tables, progress=lambda **done: line.show(done))
+    report = run_sync(
+        settings,
+        tables=tables,
+        progress=lambda step, done, total: line.show({step: f"{done:,} of {total:,}"}),
+    )
     line.end()
     if json:
         print_json(report.document())
@@ -140,7 +144,7 @@ def status(*, json: Json = False) -> None:
     """
     from rich.table import Table
 
-    from loader.compactor.status import table_status
+    from loader.compactor.status import status as table_status
 
     document = table_status(context.settings())
     if json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,13 @@ Directory = Annotated[
     Path, typer.Option("--dir", help="The stack's directory.", envvar="HEAP_LOADER_LOCAL_DIR")
 ]
 _DEFAULT = Path(".heap-loader")
+
+
+class Format(StrEnum):
+    """How messages are encoded."""
+
+    json = "json"
+    avro = "avro"
 
 
 @app.command(epilog="Example: heap-loader local up --dir .heap-loader")
@@ -127,7 +135,7 @@ def simulate(
     days: Annotated[float, typer.Option(help="Days of event time that the events span.")] = 7.0,
     rate: Annotated[float | None, typer.Option(help="Events a second; none: at once.")] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", help="json or avro; default: as configured.")
+        Format | None, typer.Option("--format", help="Must be what the topics are configured for.")
     ] = None,
     duplicates: Annotated[float, typer.Option(help="Share of messages sent twice.")] = 0.01,
     late: Annotated[float, typer.Option(help="Share that arrives hours to days late.")] = 0.01,
@@ -135,7 +143,10 @@ def simulate(
     merges: Annotated[float, typer.Option(help="Share of sessions that identify.")] = 0.05,
     skip: Annotated[int, typer.Option(help="First event of the same world to show.")] = 0,
     oracle: Annotated[
-        Path | None, typer.Option(help="Write what the tables should hold to this folder.")
+        Path | None,
+        typer.Option(
+            help="Write what the tables should hold, given the sample events, to this folder."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -143,31 +154,33 @@ def simulate(
 
     Example: heap-loader simulate --events 1000000 --seed 7
     """
+    from loader.local.simulate import configured_format, sample_oracle, write_oracle
     from loader.local.simulate import simulate as run
+    from loader.local.simulator.options import TrafficOptions
 
     settings = context.settings()
     live = sys.stderr.isatty()
 
-    def show(sent: int, total: int) -> None:
+    def show(sent: int) -> None:
         if live:
-            sys.stderr.write(f"\r\x1b[2Ksimulate: {sent:,} of about {total:,} messages")
+            sys.stderr.write(f"\r\x1b[2Ksimulate: {sent:,} messages")
 
-    done = run(
-        settings,
+    truth = sample_oracle() if oracle else None
+    traffic = TrafficOptions(
         events=events,
         users=users,
         seed=seed,
         days=days,
-        rate=rate,
-        format=format_,
+        format=format_.value if format_ else configured_format(settings),
         duplicates=duplicates,
         late=late,
         malformed=malformed,
         merges=merges,
         skip=skip,
-        oracle=oracle,
-        on_progress=show,
     )
+    done = run(settings, traffic, rate=rate, oracle=truth, on_progress=show)
+    if truth is not None and oracle is not None:
+        write_oracle(truth, oracle)
     if live:
         sys.stderr.write("\r\x1b[2K")
     if json:

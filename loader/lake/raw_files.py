@@ -23,8 +23,12 @@ from loader.model.buckets import buckets_of
 from loader.model.events import PAGEVIEW_FIELDS, RAW_ONLY_FIELDS, SESSION_FIELDS
 
 #: Device clocks lie: a batch may hold thousands of dates. The fullest ones get files of their own,
-#: the rest share files, so the number of files stays bounded by (9 x buckets) a batch.
+#: the rest share files, so a batch makes at most 9 x buckets files.
 MAX_DATES: Final = 8
+
+#: A date is split by bucket only where that gives files of this many rows on average; below, one
+#: file holds all buckets of the date. Requests cost more than a filter over a few thousand rows.
+MIN_FILE_ROWS: Final = 4096
 
 _DAY: Final = 86_400_000_000
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
@@ -46,18 +50,18 @@ _STATISTICS: Final = ("event_id", "user_id", "time", "_offset")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one date and one bucket, sorted by time.
+    """Rows of one date and one bucket (or of all), sorted by time.
 
     Attributes:
         date: ``YYYY-MM-DD``, or ``mixed``.
-        bucket: 0 .. buckets - 1.
+        buckets: the buckets whose rows it may hold, ascending: one of them, or all.
         rows: at least one row.
         min_time: microseconds since the epoch.
         max_time: microseconds since the epoch.
     """
 
     date: str
-    bucket: int
+    buckets: tuple[int, ...]
     rows: pa.RecordBatch
     min_time: int
     max_time: int
@@ -75,6 +79,9 @@ def split(rows: pa.RecordBatch, buckets: int) -> Iterator[Part]:
     time = rows.column("time").cast(pa.int64()).to_numpy()
     bucket = buckets_of(rows.column("user_id").to_numpy(), buckets)
     day, mixed = _days(time)
+    _, date_of_row, sizes = np.unique(day, return_inverse=True, return_counts=True)
+    # -1 stands for all buckets together.
+    bucket = np.where(sizes[date_of_row] < MIN_FILE_ROWS * buckets, -1, bucket)
     order = np.lexsort((time, bucket, day))
     rows = rows.take(pa.array(order))
     time, bucket, day = time[order], bucket[order], day[order]
@@ -83,7 +90,7 @@ def split(rows: pa.RecordBatch, buckets: int) -> Iterator[Part]:
     for start, end in itertools.pairwise(bounds):
         yield Part(
             date=layout.MIXED if day[start] == mixed else _date(int(day[start])),
-            bucket=int(bucket[start]),
+            buckets=(int(bucket[start]),) if bucket[start] >= 0 else tuple(range(buckets)),
             rows=rows.slice(start, end - start),
             min_time=int(time[start]),
             max_time=int(time[end - 1]),
@@ -123,7 +130,8 @@ def encode(
         writer.write_batch(part.rows, row_group_size=1 << 20)
     body = sink.getvalue().to_pybytes()
     digest = hashlib.sha256(body).hexdigest()
-    key = layout.raw_file(topic, part.date, part.bucket, partition, first, next_, digest[:16])
+    bucket = part.buckets[0] if len(part.buckets) == 1 else None
+    key = layout.raw_file(topic, part.date, bucket, partition, first, next_, digest[:16])
     return (
         DataFile(
             key=key,
@@ -133,7 +141,7 @@ def encode(
             min_time=part.min_time,
             max_time=part.max_time,
             date=part.date,
-            buckets=(part.bucket,),
+            buckets=part.buckets,
         ),
         body,
     )

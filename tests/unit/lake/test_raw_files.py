@@ -44,11 +44,11 @@ def test_every_row_is_in_exactly_one_part_under_its_date_and_bucket(
         assert (np.diff(time.astype(object)) >= 0).all()
         assert (part.min_time, part.max_time) == (time[0], time[-1])
         users = part.rows.column("user_id").to_numpy()
-        assert set(buckets_of(users, buckets)) == {part.bucket}
+        assert set(buckets_of(users, buckets).tolist()) <= set(part.buckets)
         if part.date != layout.MIXED:
             day = dt.date.fromisoformat(part.date).toordinal() - dt.date(1970, 1, 1).toordinal()
             assert set(time // DAY) == {day}
-    assert len({(part.date, part.bucket) for part in parts}) == len(parts)
+    assert len({(part.date, part.buckets) for part in parts}) == len(parts)
 
 
 def test_thousands_of_dates_do_not_make_thousands_of_files() -> None:
@@ -57,6 +57,18 @@ def test_thousands_of_dates_do_not_make_thousands_of_files() -> None:
     parts = list(raw_files.split(rows, 8))
     assert len(parts) == raw_files.MAX_DATES + 1
     assert [part.date for part in parts].count(layout.MIXED) == 1
+
+
+def test_a_full_date_is_split_by_bucket_and_a_thin_one_is_not() -> None:
+    full = 2 * raw_files.MIN_FILE_ROWS
+    users = np.arange(full + 10)
+    times = np.where(users < full, users, DAY + users)
+    parts = list(raw_files.split(batch(users.tolist(), times.tolist()), 2))
+    assert [(part.date, part.buckets) for part in parts] == [
+        ("1970-01-01", (0,)),
+        ("1970-01-01", (1,)),
+        ("1970-01-02", (0, 1)),
+    ]
 
 
 def test_a_batch_without_rows_has_no_files() -> None:
