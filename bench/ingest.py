@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from loader.local.simulate import simulate
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +24,8 @@ from bench.measure import Measured, python, run
 from loader.config import load
 from loader.local.environment import Environment, settings
 from loader.local.kafka_broker import TOPICS, create_topics
+from loader.local.simulate import simulate
+from loader.local.simulator.options import TrafficOptions
 from loader.local.stack import Stack
 
 
@@ -86,14 +87,15 @@ def _fill(
     path = folder / f"{format_}.toml"
     path.write_text(tomli_w.dumps(document))
     console.print(f"simulating {events:,} events as {format_} ...")
-    made = simulate(
-        load(path, {}),
+    traffic = TrafficOptions(
         events=events,
+        format=format_,
         malformed=0.0,
         duplicates=0.0,
         unknown_fields=0.0,
         text_ids=0.0,
     )
+    made = simulate(load(path, {}), traffic)
     console.print(f"  {sum(made.messages.values()) / made.seconds:,.0f} messages/s")
     return document
 

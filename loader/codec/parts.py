@@ -1,0 +1,108 @@
+"""Putting together what was decoded in pieces: by the fast path, by the reference, or refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from loader.codec.contract import Decoded, Rejected
+from loader.codec.reference import ReferenceDecoder, Row
+from loader.codec.values import Refused
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the messages of a batch, as rows.
+
+    ``positions`` and ``schema_ids`` have one element a row; ``unknown`` counts unknown fields.
+    """
+
+    rows: pa.RecordBatch
+    positions: Positions
+    schema_ids: npt.NDArray[np.int32]
+    unknown: Mapping[str, int] = field(default_factory=dict)
+
+
+def rows_to_batch(rows: Sequence[Row], columns: pa.Schema) -> pa.RecordBatch:
+    """Arrow columns of rows that the reference decoder gave."""
+    arrays = [
+        _column([row.values[name] for row in rows], columns.field(name)) for name in columns.names
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=columns)
+
+
+def _column(values: list[Any], column: pa.Field[Any]) -> pa.Array[Any]:
+    if pa.types.is_map(column.type):
+        values = [None if value is None else list(value.items()) for value in values]
+    return pa.array(values, column.type)
+
+
+def moved(part: Part, places: Positions) -> Part:
+    """The part of a picked sub-list, with the positions of the whole list: ``places[position]``."""
+    return replace(part, positions=places[part.positions])
+
+
+def by_reference(
+    values: Sequence[bytes | None],
+    positions: Positions,
+    reference: ReferenceDecoder,
+    columns: pa.Schema,
+) -> tuple[list[Part], list[Rejected]]:
+    """Decode the messages at ``positions`` one at a time."""
+    rows: list[Row] = []
+    accepted: list[int] = []
+    rejected: list[Rejected] = []
+    unknown: Counter[str] = Counter()
+    for position in positions.tolist():
+        try:
+            row = reference.decode_one(values[position])
+        except Refused as fault:
+            rejected.append(Rejected(position, fault.reason, fault.error))
+        else:
+            rows.append(row)
+            accepted.append(position)
+            unknown.update(row.unknown)
+    if not rows:
+        return [], rejected
+    part = Part(
+        rows=rows_to_batch(rows, columns),
+        positions=np.array(accepted, np.int64),
+        schema_ids=np.array([row.schema_id for row in rows], np.int32),
+        unknown=unknown,
+    )
+    return [part], rejected
+
+
+def assemble(
+    parts: Sequence[Part], rejected: Sequence[Rejected], columns: pa.Schema, *, reference_rows: int
+) -> Decoded:
+    """All parts as one batch in message order."""
+    unknown: Counter[str] = Counter()
+    for part in parts:
+        unknown.update(part.unknown)
+    if not parts:
+        parts = [Part(rows_to_batch([], columns), np.empty(0, np.int64), np.empty(0, np.int32))]
+    positions = np.concatenate([part.positions for part in parts])
+    schema_ids = np.concatenate([part.schema_ids for part in parts])
+    rows = parts[0].rows
+    if len(parts) > 1:
+        rows = pa.concat_batches([part.rows for part in parts])
+        order = np.argsort(positions, kind="stable")
+        rows = rows.take(pa.array(order))
+        positions, schema_ids = positions[order], schema_ids[order]
+    return Decoded(
+        rows=rows,
+        positions=positions,
+        schema_ids=schema_ids,
+        rejected=tuple(sorted(rejected, key=lambda refusal: refusal.position)),
+        unknown_fields=dict(unknown),
+        reference_rows=reference_rows,
+    )
