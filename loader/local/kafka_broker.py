@@ -44,13 +44,16 @@ class TopicSpec:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
+# Simulated messages carry the times of their own world, years ago: Kafka would drop them as expired.
+_KEPT: Mapping[str, str] = {"retention.ms": "-1"}
+
 TOPICS: Mapping[str, TopicSpec] = {
-    "events": TopicSpec("heap.events", 4),
-    "user_updates": TopicSpec("heap.user_updates", 4),
-    "user_migrations": TopicSpec("heap.user_migrations", 1),
+    "events": TopicSpec("heap.events", 4, _KEPT),
+    "user_updates": TopicSpec("heap.user_updates", 4, _KEPT),
+    "user_migrations": TopicSpec("heap.user_migrations", 1, _KEPT),
     "definitions": TopicSpec("heap.definitions", 1, {"cleanup.policy": "compact"}),
-    "user_deletions": TopicSpec("heap.user_deletions", 1),
-    "dead_letters": TopicSpec("heap.dead_letters", 1),
+    "user_deletions": TopicSpec("heap.user_deletions", 1, _KEPT),
+    "dead_letters": TopicSpec("heap.dead_letters", 1, _KEPT),
 }
 """The six topics of the loader, by the name they have in the configuration."""
 

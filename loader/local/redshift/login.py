@@ -1,0 +1,108 @@
+"""Start-up of one client: TLS refused, parameters filtered, password checked, backend opened."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import struct
+from dataclasses import dataclass
+
+from loader.local.redshift import wire
+from loader.local.redshift.backend import SETTINGS, Backend
+from loader.local.redshift.config import StandInConfig
+from loader.local.redshift.errors import SqlError
+
+SERVER_VERSION = "8.0.2"  # Redshift's own; drivers parse it and choose their behaviour by it
+_FORWARDED = ("application_name", "options")
+_MAX_STARTUP = 10_000
+_CLIENT_PARAMETERS = (
+    "application_name", "client_encoding", "DateStyle", "integer_datetimes", "is_superuser",
+    "session_authorization", "standard_conforming_strings", "TimeZone",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A CancelRequest instead of a session; ``body`` is process id and key."""
+
+    body: bytes
+
+
+async def first_packet(reader: wire.Reader, send: wire.Sender) -> dict[str, str] | Cancel:
+    """Read up to the StartupMessage, answering requests for encryption with no.
+
+    Raises:
+        SqlError: 08P01 for a packet that is none of PostgreSQL's.
+    """
+    while True:
+        size, version = struct.unpack("!II", await reader.exactly(8))
+        if not 8 <= size <= _MAX_STARTUP:
+            raise SqlError("08P01", "invalid length of startup packet", severity="FATAL")
+        body = await reader.exactly(size - 8)
+        if version in (wire.SSL_REQUEST, wire.GSS_REQUEST):
+            await send(b"N")
+        elif version == wire.CANCEL_REQUEST:
+            return Cancel(body)
+        elif version >> 16 == 3:
+            if version != wire.PROTOCOL_3:  # a newer minor version: say which one is spoken
+                await send(wire.pack(b"v", struct.pack("!II", wire.PROTOCOL_3, 0)))
+            return wire.parse_startup(body)
+        else:
+            text = f"unsupported frontend protocol {version >> 16}.{version & 0xFFFF}"
+            raise SqlError("08P01", text, severity="FATAL")
+
+
+async def authenticate(
+    parameters: dict[str, str], config: StandInConfig, reader: wire.Reader, send: wire.Sender
+) -> None:
+    """Check user, password (md5 challenge) and database.
+
+    Raises:
+        SqlError: 28000 for a wrong user or password, 3D000 for another database.
+    """
+    user = parameters.get("user", "")
+    salt = secrets.token_bytes(4)
+    await send(wire.pack(b"R", struct.pack("!I", 5) + salt))
+    kind, answer = await reader.message()
+    login = config.login
+    inner = _md5(login.password.get_secret_value().encode() + login.user.encode())
+    right = b"md5" + _md5(inner + salt)
+    matches = hmac.compare_digest(answer.rstrip(b"\0"), right)
+    if kind != b"p" or not matches or user != login.user:
+        text = f'password authentication failed for user "{user}"'
+        raise SqlError("28000", text, severity="FATAL")
+    database = parameters.get("database", user)
+    if database != config.backend.database:
+        raise SqlError("3D000", f'database "{database}" does not exist', severity="FATAL")
+    await send(wire.pack(b"R", struct.pack("!I", 0)))
+
+
+def _md5(data: bytes) -> bytes:
+    # The protocol's own digest (AuthenticationMD5Password), not our choice.
+    return hashlib.md5(data, usedforsecurity=False).hexdigest().encode()
+
+
+async def open_backend(
+    parameters: dict[str, str], config: StandInConfig, send: wire.Sender
+) -> Backend:
+    """Open the session's backend and finish the client's start-up.
+
+    Raises:
+        Unreachable: the backend does not answer.
+        SqlError: the backend refused.
+    """
+    passed = {key: parameters[key] for key in _FORWARDED if key in parameters}
+    address = config.backend
+    backend = await Backend.connect(
+        address.host,
+        address.port,
+        {"user": config.login.user, "database": address.database, **SETTINGS, **passed},
+    )
+    out = bytearray()
+    known = {key: backend.parameters.get(key) for key in _CLIENT_PARAMETERS}
+    for key, value in {"server_version": SERVER_VERSION, **known}.items():
+        if value is not None:
+            out += wire.pack(b"S", wire.cstring(key) + wire.cstring(value))
+    await send(bytes(out) + wire.pack(b"K", backend.key) + wire.ready("I"))
+    return backend

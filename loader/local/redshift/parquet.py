@@ -1,0 +1,180 @@
+"""Parquet files to PostgreSQL's CSV, a batch of columns at a time. Blocks; runs in a thread.
+
+Values are never touched one by one: Arrow checks and prints whole columns.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Sequence
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from loader.local.redshift import copy_types
+from loader.local.redshift.copy_errors import LoadError
+from loader.local.redshift.copy_types import Target
+from loader.local.redshift.errors import SqlError, not_here
+from loader.local.redshift.s3 import Bucket, Source
+
+_BATCH_BYTES = 16 << 20
+_MIN_ROWS, _MAX_ROWS = 256, 65_536
+_CSV = pa_csv.WriteOptions(include_header=False, quoting_style="needed")
+
+
+class Progress:
+    """Rows and bytes read so far."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.bytes = 0
+        self.files = 0
+
+
+def csv_chunks(
+    bucket: Bucket,
+    sources: Sequence[Source],
+    targets: Sequence[Target],
+    flags: frozenset[str],
+    progress: Progress,
+) -> Generator[bytes, None, None]:
+    """Read all files in order as CSV without header: NULL is empty, strings are quoted.
+
+    Args:
+        bucket: where the files are.
+        sources: the files.
+        targets: table columns in the order of the files' columns.
+        flags: bare options of the COPY.
+        progress: counted up as files are read.
+
+    Raises:
+        LoadError: what Redshift would refuse.
+        SqlError: what only the stand-in refuses.
+    """
+    for source in sources:
+        with tempfile.TemporaryFile() as local:
+            bucket.download(source, local)
+            local.seek(0)
+            try:
+                file = pq.ParquetFile(local, coerce_int96_timestamp_unit="us")
+            except pa.ArrowInvalid as error:
+                text = f"File '{source.url}' has an invalid version number: {error}"
+                raise LoadError(15001, text, file=source.url) from None
+            yield from _file_chunks(file, source.url, targets, flags, progress)
+        progress.files += 1
+        progress.bytes += source.size
+
+
+def _file_chunks(
+    file: pq.ParquetFile,
+    url: str,
+    targets: Sequence[Target],
+    flags: frozenset[str],
+    progress: Progress,
+) -> Generator[bytes, None, None]:
+    _check_schema(file, url, targets, flags)
+    meta = file.metadata
+    size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+    per_row = max(1, size // max(1, meta.num_rows))
+    rows = min(_MAX_ROWS, max(_MIN_ROWS, _BATCH_BYTES // per_row))
+    done = 0
+    for batch in file.iter_batches(batch_size=rows):
+        columns = [_column(batch, index, target, url, done) for index, target in enumerate(targets)]
+        done += batch.num_rows
+        progress.rows += batch.num_rows
+        sink = pa.BufferOutputStream()
+        names = [str(index) for index in range(len(columns))]
+        pa_csv.write_csv(pa.RecordBatch.from_arrays(columns, names), sink, _CSV)
+        yield sink.getvalue().to_pybytes()
+
+
+def _storage(arrow: pa.DataType) -> pa.DataType:
+    if isinstance(arrow, pa.BaseExtensionType):
+        return arrow.storage_type
+    return arrow.value_type if pa.types.is_dictionary(arrow) else arrow
+
+
+def _check_schema(
+    file: pq.ParquetFile, url: str, targets: Sequence[Target], flags: frozenset[str]
+) -> None:
+    schema = file.schema_arrow
+    here, wanted = len(schema), len(targets)
+    if here > wanted or (here < wanted and "fillrecord" not in flags):
+        text = (
+            "Unmatched number of columns between table and file. "
+            f"Table columns: {wanted}, Data columns: {here}, File name: {url}"
+        )
+        raise LoadError(15007, text, file=url)
+    flat = len(file.schema) == here
+    for index, (field, target) in enumerate(zip(schema, targets, strict=False)):
+        arrow = _storage(field.type)
+        if target.type_name == "varbyte":
+            raise not_here("COPY into VARBYTE")
+        if not copy_types.fits(arrow, target):
+            shown = _physical(file, index) if flat else str(arrow)
+            raise copy_types.incompatible(target, shown, url)
+        if copy_types.is_nanoseconds(arrow):
+            text = (
+                f'stand-in: column "{target.name}" holds nanoseconds, which Redshift reads as '
+                "garbage without an error"
+            )
+            raise SqlError("XX000", text)
+        if target.type_name == "super" and "serializetojson" not in flags:
+            text = "SUPER column in COPY query requires SERIALIZETOJSON option"
+            raise LoadError(1000, text, message=text, file=url)
+        if target.type_name == "numeric" and flat:
+            _check_width(file, index, target, url)
+
+
+def _physical(file: pq.ParquetFile, index: int) -> str:
+    leaf = file.schema.column(index)
+    need = "optional" if leaf.max_definition_level else "required"
+    logical = str(leaf.logical_type)
+    note = "" if logical == "None" else f" ({logical})"
+    return f"{need} {leaf.physical_type.lower()} {leaf.name}{note}"
+
+
+def _check_width(file: pq.ParquetFile, index: int, target: Target, url: str) -> None:
+    """Fixed bytes have to be as wide as the precision needs, or as Redshift stores it."""
+    leaf = file.schema.column(index)
+    if leaf.physical_type != "FIXED_LEN_BYTE_ARRAY":
+        return
+    smallest = (((10**target.precision).bit_length()) + 8) // 8
+    stored = 8 if target.precision <= 18 else 16
+    if leaf.length not in (smallest, stored):
+        text = (
+            f"File '{url}' column '{target.name}' has an invalid type length. "
+            f"Expecting: {stored} len in file: {leaf.length}"
+        )
+        raise LoadError(15001, text, file=url, column=target.name, type_name="numeric")
+
+
+def _column(
+    batch: pa.RecordBatch, index: int, target: Target, url: str, first_row: int
+) -> pa.Array:
+    if index >= batch.num_columns:
+        column = pa.nulls(batch.num_rows, pa.string())  # FILLRECORD
+    else:
+        column = batch.column(index)
+        if isinstance(column, pa.ExtensionArray):
+            column = column.storage
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if pa.types.is_nested(column.type):
+            column = _as_json(column)
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        text = f"Invalid UTF-8 in column {target.name}"
+        raise LoadError(1220, text, file=url, column=target.name) from None
+    copy_types.check_values(column, target, url, first_row)
+    return column
+
+
+def _as_json(column: pa.Array) -> pa.Array:
+    with duckdb.connect() as connection:
+        values = connection.from_arrow(pa.table({"v": column}))
+        json = values.project("to_json(v)::VARCHAR AS v").to_arrow_table()
+    return json.column("v").combine_chunks()

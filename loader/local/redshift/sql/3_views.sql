@@ -1,0 +1,135 @@
+-- Redshift's system views with their names, columns and rules (AWS docs: PG_TABLE_DEF, SVV_*, STL_*).
+CREATE OR REPLACE FUNCTION pg_stand_in.row_count(rel oid) RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+DECLARE n bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM %s', rel::regclass) INTO n;
+    RETURN n;
+END $$;
+
+CREATE OR REPLACE FUNCTION pg_stand_in.encoding_of(rel oid, att int2, typ oid, temp boolean)
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT coalesce(
+        (SELECT CASE e.encoding WHEN 'raw' THEN 'none' ELSE e.encoding END
+           FROM pg_stand_in.encoding e WHERE e.relid = rel AND e.attnum = att),
+        CASE
+            WHEN temp OR EXISTS (SELECT 1 FROM pg_stand_in.relation r
+                                 WHERE r.relid = rel AND att = ANY (r.sortkeys)) THEN 'none'
+            WHEN typ::regtype::text IN ('boolean', 'real', 'double precision') THEN 'none'
+            WHEN typ::regtype::text IN ('super', 'varbyte') THEN 'zstd'
+            WHEN typ::regtype::text IN ('character', 'character varying', 'text') THEN 'lzo'
+            ELSE 'az64' END) $$;
+
+CREATE OR REPLACE VIEW pg_stand_in.attributes AS
+    SELECT c.oid AS relid, n.oid AS nspid, n.nspname::text AS nspname,
+        pg_stand_in.full_name(c.relname) AS relname, c.relkind, c.relpersistence = 't' AS temp,
+        a.attnum, pg_stand_in.full_name(a.attname) AS attname, a.atttypid, a.atttypmod,
+        a.attnotnull, pg_get_expr(d.adbin, d.adrelid) AS column_default,
+        coalesce(a.attnum = r.distkey, false) AS is_distkey,
+        coalesce(array_position(r.sortkeys, a.attnum), 0) AS sort_place,
+        coalesce(r.sortstyle, 'AUTO') AS sortstyle
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+    LEFT JOIN pg_stand_in.relation r ON r.relid = c.oid
+    WHERE c.relkind IN ('r', 'v')
+      AND (c.relpersistence = 't' OR n.nspname !~ '^pg_' AND n.nspname <> 'information_schema');
+
+CREATE OR REPLACE VIEW pg_catalog.pg_table_def AS
+    SELECT nspname AS schemaname, relname AS tablename, attname AS "column",
+        format_type(atttypid, atttypmod) AS type,
+        pg_stand_in.encoding_of(relid, attnum, atttypid, temp)::char(32) AS encoding,
+        is_distkey AS distkey,
+        CASE WHEN sortstyle = 'INTERLEAVED' AND sort_place % 2 = 0 THEN -sort_place
+             ELSE sort_place END AS sortkey,
+        attnotnull AS "notnull"
+    FROM pg_stand_in.attributes
+    WHERE relkind = 'r' AND (temp AND nspid = pg_my_temp_schema()
+                             OR nspname::name = ANY (current_schemas(false)));
+
+CREATE OR REPLACE VIEW pg_catalog.svv_columns AS
+    SELECT current_database()::text AS table_catalog, nspname AS table_schema,
+        relname AS table_name, attname AS column_name, attnum::int AS ordinal_position,
+        column_default, CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable,
+        format_type(atttypid, NULL) AS data_type,
+        information_schema._pg_char_max_length(atttypid, atttypmod) AS character_maximum_length,
+        information_schema._pg_numeric_precision(atttypid, atttypmod) AS numeric_precision,
+        information_schema._pg_numeric_precision_radix(atttypid, atttypmod)
+            AS numeric_precision_radix,
+        information_schema._pg_numeric_scale(atttypid, atttypmod) AS numeric_scale,
+        information_schema._pg_datetime_precision(atttypid, atttypmod) AS datetime_precision,
+        NULL::text AS interval_type, NULL::text AS interval_precision,
+        NULL::text AS character_set_catalog, NULL::text AS character_set_schema,
+        NULL::text AS character_set_name, NULL::text AS collation_catalog,
+        NULL::text AS collation_schema, NULL::text AS collation_name, NULL::text AS domain_name,
+        col_description(relid, attnum) AS remarks
+    FROM pg_stand_in.attributes;
+
+CREATE OR REPLACE VIEW pg_catalog.svv_all_columns AS
+    SELECT table_catalog::varchar(128) AS database_name, table_schema::varchar(128) AS schema_name,
+        table_name::varchar(128), column_name::varchar(128), ordinal_position,
+        column_default::varchar(4000), is_nullable::varchar(3), data_type::varchar(128),
+        character_maximum_length, numeric_precision, numeric_scale, remarks::varchar(256)
+    FROM pg_catalog.svv_columns;
+
+CREATE OR REPLACE VIEW pg_catalog.svv_all_tables AS
+    SELECT current_database()::varchar(128) AS database_name, n.nspname::varchar(128) AS schema_name,
+        pg_stand_in.full_name(c.relname)::varchar(128) AS table_name,
+        (CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END)::varchar(128) AS table_type,
+        array_to_string(c.relacl, '~')::varchar(128) AS table_acl,
+        obj_description(c.oid, 'pg_class')::varchar(128) AS remarks
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
+
+CREATE OR REPLACE VIEW pg_catalog.svv_all_schemas AS
+    SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name,
+        nspowner::int AS schema_owner, 'local'::varchar(128) AS schema_type,
+        array_to_string(nspacl, '~')::varchar(128) AS schema_acl, NULL::varchar(128) AS source_database,
+        NULL::varchar(128) AS schema_option
+    FROM pg_namespace WHERE nspname !~ '^pg_(stand_in|toast|temp)';
+
+-- What PostgreSQL cannot know (unsorted share, skew, blocks used) is NULL, not a guess.
+CREATE OR REPLACE VIEW pg_catalog.svv_table_info AS
+    SELECT current_database()::text AS database, n.nspname::text AS schema, c.oid AS table_id,
+        pg_stand_in.full_name(c.relname) AS "table",
+        CASE WHEN EXISTS (SELECT 1 FROM pg_stand_in.encoding e WHERE e.relid = c.oid
+                          AND e.encoding <> 'raw') THEN 'Y' ELSE 'Y, AUTO(ENCODE)' END AS encoded,
+        CASE coalesce(r.diststyle, 'AUTO')
+            WHEN 'KEY' THEN format('KEY(%s)', (SELECT pg_stand_in.full_name(attname)
+                FROM pg_attribute WHERE attrelid = c.oid AND attnum = r.distkey))
+            WHEN 'AUTO' THEN 'AUTO(ALL)' ELSE r.diststyle END AS diststyle,
+        CASE WHEN r.sortstyle = 'INTERLEAVED' THEN 'INTERLEAVED'
+            WHEN cardinality(r.sortkeys) > 0 THEN (SELECT pg_stand_in.full_name(attname)
+                FROM pg_attribute WHERE attrelid = c.oid AND attnum = r.sortkeys[1])
+            WHEN coalesce(r.sortstyle, 'AUTO') = 'AUTO' THEN 'AUTO(SORTKEY)' END AS sortkey1,
+        (SELECT max(atttypmod - 4) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
+            AND NOT attisdropped AND atttypid = 'varchar'::regtype)::int AS max_varchar,
+        (SELECT pg_stand_in.encoding_of(c.oid, attnum, atttypid, false) FROM pg_attribute
+            WHERE attrelid = c.oid AND attnum = r.sortkeys[1])::char(32) AS sortkey1_enc,
+        coalesce(cardinality(r.sortkeys), 0) AS sortkey_num,
+        ceil(pg_table_size(c.oid) / 1048576.0)::bigint AS size,
+        NULL::numeric(10,4) AS pct_used, 0::bigint AS empty, NULL::numeric(5,2) AS unsorted,
+        least(999.99, 100.0 * s.n_mod_since_analyze / k.rows)::numeric(5,2) AS stats_off,
+        k.rows::numeric(38,0) AS tbl_rows, NULL::numeric(19,2) AS skew_sortkey1,
+        NULL::numeric(19,2) AS skew_rows, k.rows::numeric(38,0) AS estimated_visible_rows,
+        NULL::text AS risk_event, NULL::numeric(12,2) AS vacuum_sort_benefit,
+        r.created AS create_time
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_stand_in.relation r ON r.relid = c.oid
+    LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
+    CROSS JOIN LATERAL pg_stand_in.row_count(c.oid) k(rows)
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND k.rows > 0
+      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
+
+CREATE OR REPLACE VIEW pg_catalog.stl_load_errors AS
+    SELECT userid, slice, tbl, starttime, session, query, filename, line_number, colname, type,
+        col_length, "position", raw_line, raw_field_value, err_code, err_reason, is_partial,
+        start_offset, copy_job_id FROM pg_stand_in.load_error;
+CREATE OR REPLACE VIEW pg_catalog.sys_load_error_detail AS
+    SELECT userid AS user_id, query::bigint AS query_id, transaction_id, session AS session_id,
+        database_name, tbl AS table_id, starttime AS start_time, filename AS file_name,
+        line_number, colname AS column_name, type AS column_type, col_length AS column_length,
+        "position", err_code AS error_code, error_message FROM pg_stand_in.load_error;
+CREATE OR REPLACE VIEW pg_catalog.sys_load_history AS SELECT * FROM pg_stand_in.load_history;
