@@ -71,10 +71,12 @@ def _section(lines: list[str], section: BaseModel, path: tuple[str, ...]) -> Non
         lines.append(f"# {field.description}{_bounds(field)}")
         lines.append(_entry(key, value))
     for key, value in inner:
-        place = (*path, key)
+        lines.append("")
         doc = (type(value).__doc__ or "").strip().splitlines()[0]
-        lines += ["", f"# {doc}" if len(place) == 1 or key == "copy" else "", f"[{'.'.join(place)}]"]
-        _section(lines, value, place)
+        lines.append(f"# {doc}")
+        if any(not isinstance(item, BaseModel) for _, item in value):
+            lines.append(f"[{'.'.join((*path, key))}]")
+        _section(lines, value, (*path, key))
 
 
 def _entry(key: str, value: object) -> str:

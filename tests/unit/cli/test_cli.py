@@ -1,0 +1,195 @@
+"""The console script: answers at once, says what is wrong, exits as promised."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = [
+    (),
+    ("consume",),
+    ("reconcile",),
+    ("sync",),
+    ("status",),
+    ("simulate",),
+    ("demo",),
+    ("events",),
+    ("events", "apply"),
+    ("events", "list"),
+    ("local",),
+    ("local", "up"),
+    ("local", "down"),
+    ("local", "status"),
+    ("local", "env"),
+    ("local", "psql"),
+    ("config",),
+    ("config", "check"),
+    ("config", "show"),
+    ("config", "reference"),
+]
+HEAVY = [
+    "pyarrow",
+    "numpy",
+    "duckdb",
+    "confluent_kafka",
+    "boto3",
+    "botocore",
+    "faust",
+    "redshift_connector",
+    "fastavro",
+    "pyruhvro",
+    "testcontainers",
+    "jgo",
+    "pydantic",
+]
+
+
+def heap_loader(
+    *arguments: str, cwd: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    base = {k: v for k, v in os.environ.items() if not k.startswith("HEAP_LOADER_")}
+    return subprocess.run(
+        [sys.executable, "-c", "from loader.cli import main; main()", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**base, **(env or {})},
+        timeout=120,
+    )
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from loader.cli import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"heavy = sorted(set({HEAVY!r}) & sys.modules.keys())\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
+    script = (
+        "from typer.testing import CliRunner\n"
+        "from loader.cli import app\n"
+        f"for command in {COMMANDS!r}:\n"
+        "    result = CliRunner().invoke(app, [*command, '--help'])\n"
+        "    assert result.exit_code == 0, (command, result.output)\n"
+        "    words = ' '.join(result.output.split())\n"
+        "    group = command in [(), ('events',), ('local',), ('config',)]\n"
+        "    assert group or 'Example: ' in words, (command, words)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_version(tmp_path: Path) -> None:
+    done = heap_loader("--version", cwd=tmp_path)
+    assert done.stdout.startswith("heap-loader ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("nonsense",), 2),
+        (("consume", "--no-such-option"), 2),
+        (("--config", "missing.toml", "config", "check"), 2),
+        (("--config", "bad.toml", "consume"), 2),
+        (("events", "apply", "nowhere.yaml"), 2),
+        (("local", "status", "--dir", "nowhere"), 2),
+        (("simulate", "--events", "0"), 2),
+    ],
+)
+def test_a_users_mistake_is_one_clear_line_and_exit_2(
+    tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    (tmp_path / "bad.toml").write_text("[kafka]\nbootstrap = 'x'\n")
+    done = heap_loader(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("command", "variable", "value", "named"),
+    [
+        (
+            ("consume", "--until-caught-up"),
+            "HEAP_LOADER_KAFKA__BOOTSTRAP_SERVERS",
+            "127.0.0.1:1",
+            "Kafka",
+        ),
+        (
+            ("consume", "--until-caught-up"),
+            "HEAP_LOADER_LAKE__ENDPOINT_URL",
+            "http://127.0.0.1:1",
+            "S3",
+        ),
+        (("sync",), "HEAP_LOADER_WAREHOUSE__PORT", "1", "127.0.0.1:1"),
+    ],
+)
+def test_what_cannot_be_reached_is_named_with_its_address_and_exit_4(
+    tmp_path: Path,
+    command: tuple[str, ...],
+    variable: str,
+    value: str,
+    named: str,
+    config_file: Path,
+) -> None:
+    first = heap_loader("--config", str(config_file), "consume", "--until-caught-up", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    done = heap_loader("--config", str(config_file), *command, cwd=tmp_path, env={variable: value})
+    assert done.returncode == 4, done.stderr
+    last = done.stderr.strip().splitlines()
+    assert any("error:" in line and named in line for line in last), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count('"retry"') >= 2, done.stderr
+
+
+def test_wrong_credentials_are_refused_at_once_and_not_shown(
+    tmp_path: Path, config_file: Path
+) -> None:
+    wrong = "not-the-right-secret"
+    done = heap_loader(
+        "--config",
+        str(config_file),
+        "consume",
+        "--until-caught-up",
+        cwd=tmp_path,
+        env={"HEAP_LOADER_LAKE__SECRET_ACCESS_KEY": wrong},
+    )
+    assert done.returncode == 4, done.stderr
+    assert "refused" in done.stderr
+    assert wrong not in done.stderr
+    done = heap_loader(
+        "--config",
+        str(config_file),
+        "sync",
+        "--plan",
+        cwd=tmp_path,
+        env={"HEAP_LOADER_WAREHOUSE__PASSWORD": wrong},
+    )
+    assert done.returncode in {2, 4}, done.stderr
+    assert wrong not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_config_show_hides_secrets_and_speaks_json(tmp_path: Path) -> None:
+    done = heap_loader(
+        "config", "show", "--json", cwd=tmp_path, env={"HEAP_LOADER_WAREHOUSE__PASSWORD": "hunter2"}
+    )
+    document = json.loads(done.stdout)
+    assert document["warehouse"]["password"] == "********"
+    assert "hunter2" not in done.stdout
