@@ -35,7 +35,9 @@ def main(argv: list[str]) -> None:
         "--events", type=int, default=1_000_000, help="events a topic (default 1 M)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
-    parser.add_argument("--formats", default="json,avro", help="default json,avro")
+    parser.add_argument(
+        "--formats", default="json,avro", choices=("json", "avro", "json,avro"), help="default both"
+    )
     parser.add_argument("--out", type=Path, help="also write the figures here, as JSON")
     options = parser.parse_args(argv)
     formats = options.formats.split(",")
@@ -89,7 +91,7 @@ def _fill(
     console.print(f"simulating {events:,} events as {format_} ...")
     traffic = TrafficOptions(
         events=events,
-        format=format_,
+        format="avro" if format_ == "avro" else "json",
         malformed=0.0,
         duplicates=0.0,
         unknown_fields=0.0,

@@ -78,9 +78,12 @@ def test_a_scan_is_in_order_of_key_and_starts_after(store: ObjectStore) -> None:
 
 
 def test_a_scan_goes_past_one_page(store: ObjectStore) -> None:
+    def put_all(numbers: range) -> None:
+        for n in numbers:
+            store.put(f"p/{n:05d}", b"")
+
     threads = [
-        threading.Thread(target=lambda s: [store.put(f"p/{n:05d}", b"") for n in s], args=(span,))
-        for span in (range(520), range(520, 1040))
+        threading.Thread(target=put_all, args=(span,)) for span in (range(520), range(520, 1040))
     ]
     for thread in threads:
         thread.start()

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from loader.config import Settings
 from loader.consumer import app
+from loader.consumer.worker import Progress
 from loader.errors import NeedsOperator, Unreachable, UsageError
 from loader.lake.commit_log import commit_log
 from loader.lake.s3 import S3Store
@@ -16,7 +17,7 @@ from tests.support.kafka import event, produce, read_all
 from tests.support.lake import assert_each_offset_once, records, rows
 
 
-def consume(settings: Settings) -> app.Progress:
+def consume(settings: Settings) -> Progress:
     return app.run(settings, until_caught_up=True, stop=threading.Event())
 
 
