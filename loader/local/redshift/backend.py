@@ -20,6 +20,10 @@ SETTINGS = {
     "default_transaction_isolation": "repeatable read",
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
+    # Redshift joins equal keys by hash or merge; PostgreSQL, without statistics on a fresh stage,
+    # would loop over it.
+    "enable_nestloop": "off",
+    "work_mem": "64MB",
 }
 _SIDE = "_stand_in_side"  # name of the statement and portal of unseen commands
 

@@ -1,0 +1,1 @@
+"""Tests of the reconciler on a real broker."""
