@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from loader.config import CopyCredentials, Lake, Settings, Warehouse
+from loader.errors import NeedsOperator, UsageError
+from loader.model.tables import PAGEVIEWS, custom
+from loader.warehouse import ledger
+from loader.warehouse.credentials import CopyAuthorization, copy_authorization
+from loader.warehouse.ledger import decode_cut, encode_cut
+from loader.warehouse.schema import MAX_COLUMNS, check_width
+
+
+def test_equal_cuts_are_equal_texts() -> None:
+    one = encode_cut({"b": {10: 1, 2: 3}, "a": {}})
+    assert one == encode_cut({"a": {}, "b": {2: 3, 10: 1}})
+    assert decode_cut(one) == {"a": {}, "b": {2: 3, 10: 1}}
+
+
+def settings(copy: CopyCredentials, lake: Lake | None = None) -> Settings:
+    return Settings(warehouse=Warehouse(copy_credentials=copy), lake=lake or Lake())
+
+
+def test_a_role_or_keys_or_the_lakes_own() -> None:
+    role = "arn:aws:iam::123456789012:role/a"
+    assert copy_authorization(settings(CopyCredentials(iam_role=role))).iam_role == role
+    keys = CopyCredentials(access_key_id="A", secret_access_key=SecretStr("s"))
+    assert copy_authorization(settings(keys)) == CopyAuthorization(None, "A", "s")
+    lake = Lake(access_key_id="L", secret_access_key=SecretStr("t"))
+    found = copy_authorization(settings(CopyCredentials(), lake))
+    assert found == CopyAuthorization(None, "L", "t")
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        CopyCredentials(),
+        CopyCredentials(iam_role="role' --"),
+        CopyCredentials(iam_role="default", access_key_id="A"),
+        CopyCredentials(access_key_id="A"),
+        CopyCredentials(access_key_id="A", secret_access_key=SecretStr("it's")),
+    ],
+)
+def test_what_cannot_authorize_is_refused_without_showing_it(copy: CopyCredentials) -> None:
+    with pytest.raises(UsageError) as caught:
+        copy_authorization(settings(copy))
+    assert "it's" not in str(caught.value)
+
+
+def test_too_many_manifests_become_their_folder() -> None:
+    keys = tuple(f"sync/s/pageviews/manifest-{n:03d}.json" for n in range(3000))
+    assert ledger._encode_manifests(keys) == '["sync/s/pageviews/"]'
+    assert ledger._encode_manifests(keys[:1]) == f'["{keys[0]}"]'
+
+
+def test_a_table_holds_so_many_columns_and_no_more() -> None:
+    room = MAX_COLUMNS - len(PAGEVIEWS.columns)
+    columns = [custom(f"p{n}") for n in range(room + 1)]
+    check_width("main", PAGEVIEWS, columns[:room])
+    with pytest.raises(NeedsOperator, match=r"main\.pageviews would have 1599 columns"):
+        check_width("main", PAGEVIEWS, columns)
