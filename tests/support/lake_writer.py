@@ -44,7 +44,7 @@ class LakeWriter:
 
     def definitions(self, documents: Iterable[Mapping[str, Any] | tuple[str, None]]) -> None:
         """Publish definitions; ``(id, None)`` removes one."""
-        messages = []
+        messages: list[tuple[bytes, bytes | None]] = []
         for document in documents:
             if isinstance(document, tuple):
                 messages.append((document[0].encode(), None))

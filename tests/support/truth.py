@@ -127,12 +127,12 @@ class Truth:
             merged = self.merge_time(user)
             if merged is not None:
                 times.append(merged)
-            row: Row = {"user_id": user, "joindate": moment(joined)}
-            row["last_modified"] = moment(max(times, default=None))
+            person: Row = {"user_id": user, "joindate": moment(joined)}
+            person["last_modified"] = moment(max(times, default=None))
             for name in USER_UPDATE_TEXT_FIELDS:
-                row[name] = own.get(("field", name), (None, None))[1]
+                person[name] = own.get(("field", name), (None, None))[1]
             properties = {n: v for (k, n), (_, v) in own.items() if k == "property"}
-            rows.append(row | custom(USERS, [(0, p, v) for p, v in leaves(properties)]))
+            rows.append(person | custom(USERS, [(0, p, v) for p, v in leaves(properties)]))
         return rows
 
 
