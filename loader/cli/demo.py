@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from loader.local.demo import Outcome
 
 
+_WIDTH = 118
+
+
 def demo(
     *,
     keep: Annotated[
@@ -57,11 +60,11 @@ def demo(
         if json:
             print_json(_document(outcome))
         else:
-            out = _page_console(record=svg is not None)
+            out = _page_console()
             _page(out, outcome, monotonic() - started)
             _go_on(out, home, keep=keep)
-            if svg:
-                svg.write_text(out.export_svg(title="./scripts/demo"), encoding="utf-8")
+        if svg:
+            _draw(svg, steps.lines, outcome, monotonic() - started)
     finally:
         steps.end()
         if not keep:
@@ -83,6 +86,7 @@ class _Steps:
         self._title = ""
         self._text = ""
         self._started = 0.0
+        self.lines: list[str] = []
 
     def report(self, title: str, text: str) -> None:
         """A step begins, or says something."""
@@ -103,17 +107,36 @@ class _Steps:
         if self._live:
             sys.stderr.write("\r\x1b[2K")
         seconds = monotonic() - self._started
-        self._out.print(
-            f"[green]✓[/] {self._title:<44} [dim]{seconds:5.1f} s[/]  {self._text}", soft_wrap=True
-        )
+        line = f"[green]✓[/] {self._title:<44} [dim]{seconds:5.1f} s[/]  {self._text}"
+        self._out.print(line, soft_wrap=True)
+        self.lines.append(line)
         self._title = ""
 
 
-def _page_console(*, record: bool) -> Console:
+def _page_console() -> Console:
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() and not record else 118
-    return Console(highlight=False, record=record, width=width)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def _draw(path: Path, lines: list[str], outcome: Outcome, seconds: float) -> None:
+    """The page as a picture, steps first."""
+    import io
+    import re
+
+    from rich.console import Console
+    from rich.terminal_theme import MONOKAI
+
+    out = Console(
+        highlight=False, record=True, width=_WIDTH, file=io.StringIO(), force_terminal=True
+    )
+    for line in lines:
+        out.print(line, soft_wrap=True)
+    _page(out, outcome, seconds)
+    picture = out.export_svg(title="./scripts/demo", theme=MONOKAI)
+    # The picture stands by itself: no font from elsewhere.
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    path.write_text(picture.replace("Fira Code, monospace", "monospace"), encoding="utf-8")
 
 
 def _page(out: Console, outcome: Outcome, seconds: float) -> None:
@@ -123,7 +146,7 @@ def _page(out: Console, outcome: Outcome, seconds: float) -> None:
     def table(title: str, *columns: str, right: frozenset[str] = frozenset()) -> Table:
         made = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
         for column in columns:
-            made.add_column(column, justify="right" if column in right else "left")
+            made.add_column(column, justify="right" if column in right else "left", no_wrap=True)
         return made
 
     tables = table(

@@ -1,0 +1,28 @@
+"""Pages that are generated are the generated ones; links between pages lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def test_the_page_of_modules_is_up_to_date() -> None:
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "modules.py")], check=True, capture_output=True, text=True
+    )
+    assert (ROOT / "docs" / "modules.md").read_text() == made.stdout, "run ./scripts/docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    targets = [t for t in re.findall(r"\]\(([^)#]+)", text) if not t.startswith("http")]
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == []
