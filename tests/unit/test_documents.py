@@ -15,7 +15,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 def test_the_page_of_modules_is_up_to_date() -> None:
     made = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "modules.py")], check=True, capture_output=True, text=True
+        [sys.executable, str(ROOT / "scripts" / "modules.py")],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     assert (ROOT / "docs" / "modules.md").read_text() == made.stdout, "run ./scripts/docs"
 
