@@ -70,6 +70,7 @@ def kafka_jars(say: Callable[[str], None]) -> list[Path]:
 
 def _download(scratch: Path, say: Callable[[str], None]) -> None:
     # Imported here: only the first start needs it, and it takes a while to load.
+    import truststore  # noqa: PLC0415
     from jgo.config import GlobalSettings  # noqa: PLC0415
     from jgo.env import EnvironmentBuilder, LinkStrategy  # noqa: PLC0415
     from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
@@ -83,6 +84,8 @@ def _download(scratch: Path, say: Callable[[str], None]) -> None:
         say(f"downloading {name} ({fetched})")
         yield lambda _bytes: None
 
+    # The machine's own certificates, as pip uses them: company networks have theirs.
+    truststore.inject_into_ssl()
     try:
         settings = GlobalSettings.load()
         context = MavenContext(
@@ -100,6 +103,8 @@ def _download(scratch: Path, say: Callable[[str], None]) -> None:
             f"Kafka {KAFKA_VERSION} could not be downloaded from Maven: {error}",
             hint="Check the network, or use your own broker: heap-loader local up --kafka HOST:PORT.",
         ) from error
+    finally:
+        truststore.extract_from_ssl()
     jars = scratch / "jars"
     jars.mkdir()
     for jar in found:

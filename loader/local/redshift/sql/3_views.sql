@@ -46,7 +46,8 @@ CREATE OR REPLACE VIEW pg_catalog.pg_table_def AS
         attnotnull AS "notnull"
     FROM pg_stand_in.attributes
     WHERE relkind = 'r' AND (temp AND nspid = pg_my_temp_schema()
-                             OR nspname::name = ANY (current_schemas(false)));
+                             OR nspname::name = ANY (current_schemas(false)))
+    ORDER BY nspname, relname, attnum;
 
 CREATE OR REPLACE VIEW pg_catalog.svv_columns AS
     SELECT current_database()::text AS table_catalog, nspname AS table_schema,
