@@ -140,11 +140,19 @@ def _draw(path: Path, lines: list[str], outcome: Outcome, seconds: float) -> Non
 
 
 def _page(out: Console, outcome: Outcome, seconds: float) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.syntax import Syntax
     from rich.table import Table
 
     def table(title: str, *columns: str, right: frozenset[str] = frozenset()) -> Table:
-        made = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+        made = Table(
+            title=title or None,
+            title_justify="left",
+            title_style="bold",
+            header_style="dim",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+        )
         for column in columns:
             made.add_column(column, justify="right" if column in right else "left", no_wrap=True)
         return made
@@ -158,19 +166,19 @@ def _page(out: Console, outcome: Outcome, seconds: float) -> None:
         tables.add_row(
             entry["name"],
             f"{entry['rows']:,}",
-            (entry["first_time"] or "")[:16].replace("T", " "),
-            (entry["last_time"] or "")[:16].replace("T", " "),
+            (entry["first_time"] or "")[:10],
+            (entry["last_time"] or "")[:10],
             "" if entry["bytes"] is None else f"{entry['bytes'] / (1 << 20):,.0f}",
             str(entry["columns"]),
             entry["sort_key"] or "",
             entry["dist_style"] or "",
         )
     out.print(tables)
+    out.print("[dim]Dates are what devices said: some clocks are far off, and that is data.[/]")
 
     out.print("\n[bold]A funnel across four tables[/]")
     out.print(Syntax(outcome.funnel_sql, "sql", theme="ansi_dark", background_color="default"))
     funnel = table("", *outcome.funnel_columns, right=frozenset(outcome.funnel_columns[1:]))
-    funnel.title = None
     for row in outcome.funnel_rows:
         funnel.add_row(*(f"{v:,}" if isinstance(v, int) else str(v or "(none)") for v in row))
     out.print(funnel)

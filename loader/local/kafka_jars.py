@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,7 +71,6 @@ def kafka_jars(say: Callable[[str], None]) -> list[Path]:
 
 def _download(scratch: Path, say: Callable[[str], None]) -> None:
     # Imported here: only the first start needs it, and it takes a while to load.
-    import truststore  # noqa: PLC0415
     from jgo.config import GlobalSettings  # noqa: PLC0415
     from jgo.env import EnvironmentBuilder, LinkStrategy  # noqa: PLC0415
     from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
@@ -84,8 +84,6 @@ def _download(scratch: Path, say: Callable[[str], None]) -> None:
         say(f"downloading {name} ({fetched})")
         yield lambda _bytes: None
 
-    # The machine's own certificates, as pip uses them: company networks have theirs.
-    truststore.inject_into_ssl()
     try:
         settings = GlobalSettings.load()
         context = MavenContext(
@@ -97,18 +95,32 @@ def _download(scratch: Path, say: Callable[[str], None]) -> None:
         builder = EnvironmentBuilder(
             context=context, cache_dir=scratch / "env", link_strategy=LinkStrategy.HARD
         )
-        found = [Path(jar) for jar in builder.from_endpoint(_COORDINATES).all_jars]
+        with _machine_certificates():
+            found = [Path(jar) for jar in builder.from_endpoint(_COORDINATES).all_jars]
     except (OSError, RuntimeError, ValueError) as error:
         raise Unreachable(
             f"Kafka {KAFKA_VERSION} could not be downloaded from Maven: {error}",
             hint="Check the network, or use your own broker: heap-loader local up --kafka HOST:PORT.",
         ) from error
-    finally:
-        truststore.extract_from_ssl()
     jars = scratch / "jars"
     jars.mkdir()
     for jar in found:
         shutil.copy2(jar, jars / jar.name)
+
+
+@contextlib.contextmanager
+def _machine_certificates() -> Iterator[None]:
+    """Let the download trust what the machine trusts: company networks have certificates of their own."""
+    known = ssl.get_default_verify_paths()
+    found = known.cafile or known.capath
+    if found is None or {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} & os.environ.keys():
+        yield
+        return
+    os.environ["REQUESTS_CA_BUNDLE"] = found
+    try:
+        yield
+    finally:
+        del os.environ["REQUESTS_CA_BUNDLE"]
 
 
 @contextlib.contextmanager
