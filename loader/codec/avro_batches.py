@@ -87,11 +87,11 @@ class AvroBatches:
                 return [], positions
         columns, doubtful = got
         rows = self._rows(plan, columns, doubtful)
-        if doubtful.any():
-            rows = rows.filter(pa.array(~doubtful))
-            sure[np.flatnonzero(sure)[doubtful]] = False
-        ids = np.full(rows.num_rows, plan.schema_id, np.int32)
-        return [Part(rows=rows, positions=positions[sure], schema_ids=ids)], positions[~sure]
+        at = np.flatnonzero(~doubtful)
+        sure[np.flatnonzero(sure)[doubtful]] = False
+        ids = np.full(len(at), plan.schema_id, np.int32)
+        part = Part(rows=rows, at=at, positions=positions[sure], schema_ids=ids)
+        return [part], positions[~sure]
 
     def _rows(self, plan: Plan, columns: pa.RecordBatch, doubtful: Mask) -> pa.RecordBatch:
         """The contract's columns; adds to ``doubtful``."""

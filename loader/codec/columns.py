@@ -20,6 +20,9 @@ from loader.model.events import PROPERTIES
 
 Mask = npt.NDArray[np.bool_]
 
+#: Rows that are looked at one by one where one of them is bad.
+_FEW: Final = 256
+
 
 def lookup(characters: bytes) -> Mask:
     """A table of 256 booleans, true for the given bytes."""
@@ -39,6 +42,34 @@ def string_buffers(strings: pa.Array[Any]) -> tuple[npt.NDArray[np.int32], npt.N
     return table, np.empty(0, np.uint8) if empty else np.frombuffer(data, np.uint8)
 
 
+def strings(values: Sequence[bytes]) -> pa.Array[Any]:
+    """The values as a string column, whatever their bytes."""
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, values), np.int32, len(values)), out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def not_utf8(texts: pa.Array[Any]) -> Mask:
+    """True where the bytes of a string column are not UTF-8."""
+    wrong = np.zeros(len(texts), np.bool_)
+    if _is_utf8(texts):
+        return wrong
+    for start in range(0, len(texts), _FEW):
+        few = texts.slice(start, _FEW)
+        if not _is_utf8(few):
+            wrong[start : start + _FEW] = [not _is_utf8(few.slice(i, 1)) for i in range(len(few))]
+    return wrong
+
+
+def _is_utf8(texts: pa.Array[Any]) -> bool:
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def validity(column: pa.Array[Any]) -> Mask:
     """True where a value is not null."""
     if column.null_count == 0:
@@ -54,9 +85,12 @@ def mask_of(column: pa.Array[Any]) -> Mask:
 def first_byte_in(strings: pa.Array[Any], table: Mask) -> Mask:
     """True where a value is not null, not empty, and starts with a byte of ``table``."""
     offsets, data = string_buffers(strings)
-    found = (offsets[1:] > offsets[:-1]) & validity(strings)
-    if found.any():
-        found[found] = table[data[offsets[:-1][found]]]
+    if strings.null_count == len(strings) or data.size == 0:
+        return np.zeros(len(strings), np.bool_)
+    found = table[data[np.minimum(offsets[:-1], data.size - 1)]]
+    found &= offsets[1:] > offsets[:-1]
+    if strings.null_count and found.any():
+        found &= validity(strings)
     return found
 
 
@@ -117,6 +151,24 @@ def canonical_json(items: pa.Array[Any], *, depth: int) -> tuple[pa.Array[Any], 
             texts, refused[mask] = each(items.filter(pa.array(mask)), convert)
             items = replace(items, mask, texts)
     return items, refused
+
+
+#: RE2: numbers that no other notation writes in fewer characters than these have.
+_SHORTEST: Final = (
+    r"^-?(?:0|[1-9][0-9]*|[1-9][0-9]*\.[0-9]*[1-9]|(?:[1-9][0-9]*)?[1-9]\.0|0\.0"
+    r"|0\.0?(?:[1-9]|[1-9][0-9]*[1-9]))\z"
+)
+
+
+def may_be_longer(items: pa.Array[Any]) -> Mask:
+    """True for JSON text of which the same value could have been sent in fewer characters.
+
+    Of a number with n digits the shortest other notation is n digits and an exponent, ``5e1``.
+    """
+    other = validity(items) & ~first_byte_in(items, _AS_IT_IS)
+    if other.any():
+        other[other] = ~_matches(items.filter(pa.array(other)), _SHORTEST)
+    return other
 
 
 def is_plain_fraction(numbers: pa.Array[Any]) -> Mask:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final, Literal, Protocol, cast
 
 import numpy as np
@@ -15,8 +16,8 @@ from loader.codec.parts import Part, Positions, assemble, by_reference, moved
 from loader.codec.reference import ReferenceDecoder
 from loader.codec.schemas import SchemaSource
 
-#: Text grows when it is escaped, and an Arrow string column holds 2 GiB: decode in pieces well below.
-_PIECE_BYTES: Final = 64 << 20
+#: Bounds what a decoder holds at a time, and keeps it in memory that is used again.
+_PIECE_BYTES: Final = 16 << 20
 
 
 def decoder(
@@ -70,10 +71,8 @@ class _Decoder:
         parts: list[Part] = []
         done = np.zeros(len(values), np.bool_)
         if self._batches is not None:
-            for places in _pieces(values):
-                whole = len(places) == len(values)
-                picked = values if whole else [values[place] for place in places.tolist()]
-                found, left = self._batches.decode(cast("Sequence[bytes]", picked))
+            for places, picked in _pieces(values):
+                found, left = self._batches.decode(picked)
                 parts += [moved(part, places) for part in found]
                 done[places] = True
                 done[places[left]] = False
@@ -82,12 +81,14 @@ class _Decoder:
         return assemble([*parts, *more], rejected, self._columns, reference_rows=len(left))
 
 
-def _pieces(values: Sequence[bytes | None]) -> list[Positions]:
-    """The places of the values that hold something, in runs of about ``_PIECE_BYTES``."""
-    filled = values if all(values) else [value or b"" for value in values]
-    sizes = np.fromiter(map(len, cast("Sequence[bytes]", filled)), np.int64, len(values))
-    places = np.flatnonzero(sizes)
-    if len(places) == 0:
-        return []
-    piece = np.cumsum(sizes[places]) // _PIECE_BYTES
-    return np.split(places, np.flatnonzero(np.diff(piece)) + 1)
+def _pieces(values: Sequence[bytes | None]) -> Iterator[tuple[Positions, Sequence[bytes]]]:
+    """The values that hold something, in runs of about ``_PIECE_BYTES``, and their places."""
+    places = np.arange(len(values))
+    filled = cast("Sequence[bytes]", values)
+    if not all(values):
+        places = np.flatnonzero(np.fromiter(map(bool, values), np.bool_, len(values)))
+        filled = [value for value in values if value]
+    size = np.cumsum(np.fromiter(map(len, filled), np.int64, len(filled)))
+    starts = np.flatnonzero(np.diff(size // _PIECE_BYTES, prepend=-1)).tolist()
+    for start, stop in pairwise([*starts, len(filled)]):
+        yield places[start:stop], filled[start:stop]

@@ -3,9 +3,9 @@
 DuckDB takes more than the rules allow and says less than they need (``json_reader``). Every difference
 is looked for column-wise, and the rows concerned go to the reference decoder:
 
-* a comma before a closing bracket: searched in the texts.
 * a number, boolean, object or array in a text field: what looks like one is asked for its JSON type.
-* a repeated or an unknown key, and "absent" against "null": ``json_members``.
+* a comma before a closing bracket, a repeated or an unknown key, and "absent" against "null":
+  ``json_members``.
 * NaN and Infinity can only stand where a number may, and no check of a number lets them by.
 """
 
@@ -28,17 +28,20 @@ from loader.codec.columns import (
     lookup,
     map_parts,
     mask_of,
+    may_be_longer,
+    not_utf8,
     rows_of,
     string_buffers,
+    strings,
     validity,
 )
 from loader.codec.fields import Contract
 from loader.codec.iso_times import parse_iso
-from loader.codec.json_members import doubt_unless, unusual_members
+from loader.codec.json_members import doubt_unless_text, unusual_members
 from loader.codec.json_reader import JsonReader, Messages
 from loader.codec.parts import Part, Positions
 from loader.codec.values import MAX_TIME_US, MIN_TIME_US
-from loader.model.events import TIME
+from loader.model.events import PROPERTIES, TIME
 
 #: RE2: everything that DuckDB renders for a JSON value that is not a string.
 _NOT_TEXT: Final = (
@@ -48,6 +51,8 @@ _NOT_TEXT: Final = (
 _NOT_TEXT_START: Final = lookup(b"-+0123456789tfnNiI{[")
 _QUOTE: Final = lookup(b'"')
 _DIGITS: Final = lookup(b"-0123456789")
+_MAY_OPEN: Final = lookup(b"{ \t\r\n")
+_MAY_CLOSE: Final = lookup(b"} \t\r\n")
 
 
 class JsonBatches:
@@ -69,15 +74,10 @@ class JsonBatches:
         Returns:
             The rows, and the places in ``values`` that are left to the reference decoder.
         """
-        texts, kept = _utf8(values)
-        messages = self._reader.read(texts)
-        if messages is None:
-            well_formed = self._reader.well_formed(texts)
-            texts, kept = texts.filter(pa.array(well_formed)), kept[well_formed]
-            messages = self._reader.read(texts)
-        if messages is None:
+        texts, kept = _objects(values)
+        if len(kept) == 0:
             return [], np.arange(len(values))
-        part = self._part(messages, kept)
+        part = self._part(self._reader.read(texts), kept)
         left = np.ones(len(values), np.bool_)
         left[part.positions] = False
         return [part], np.flatnonzero(left)
@@ -89,16 +89,18 @@ class JsonBatches:
         for name in contract.required_texts:
             messages.doubtful |= ~validity(messages.columns[name])
         suspects = {name: _maybe_not_text(messages.columns[name]) for name in contract.texts}
-        doubt_unless(messages, self._reader, suspects, "VARCHAR")
+        doubt_unless_text(messages, self._reader, suspects)
+        unsized = np.zeros(len(positions), np.bool_)
         for name in contract.maps:
-            done[name] = _properties(messages, name)
-        unusual = unusual_members(contract, messages, self._reader)
+            done[name], longer = _properties(messages, name, self._reader)
+            unsized |= longer
+        unusual = unusual_members(contract, messages, self._reader, unsized)
         done |= {"extra": unusual.extra, "cleared": unusual.cleared}
         arrays = [done.get(name, messages.columns.get(name)) for name in contract.columns.names]
-        rows = pa.RecordBatch.from_arrays(arrays, schema=contract.columns)
         sure = ~messages.doubtful
         return Part(
-            rows=rows if sure.all() else rows.filter(pa.array(sure)),
+            rows=pa.RecordBatch.from_arrays(arrays, schema=contract.columns),
+            at=np.flatnonzero(sure),
             positions=positions[sure],
             schema_ids=np.zeros(int(sure.sum()), np.int32),
             unknown=Counter(unusual.names.filter(pa.array(sure[unusual.rows])).to_pylist()),
@@ -114,27 +116,22 @@ def _maybe_not_text(column: pa.Array[Any]) -> Mask:
     return found
 
 
-def _utf8(values: Sequence[Any]) -> tuple[pa.Array[Any], npt.NDArray[np.int64]]:
-    """The values that are UTF-8 as one column, and their places in ``values``."""
-    binary = pa.array(values, pa.binary())
-    try:
-        return binary.cast(pa.string()), np.arange(len(values))
-    except pa.ArrowInvalid:
-        good = np.array([_is_utf8(value) for value in values], np.bool_)
-        return binary.filter(pa.array(good)).cast(pa.string()), np.flatnonzero(good)
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _objects(values: Sequence[bytes]) -> tuple[pa.Array[Any], Positions]:
+    """The values that are UTF-8 and may be a JSON object as one column, and their places."""
+    texts = strings(values)
+    offsets, data = string_buffers(texts)
+    likely = _MAY_OPEN[data[offsets[:-1]]] & _MAY_CLOSE[data[offsets[1:] - 1]]
+    likely &= ~not_utf8(texts)
+    places = np.flatnonzero(likely)
+    return texts if len(places) == len(values) else texts.filter(pa.array(likely)), places
 
 
 def _identifiers(messages: Messages, name: str) -> pa.Array[Any]:
-    """Ids as int64; whatever is not the decimal text of an id is doubted."""
-    numbers, sure = _integers(messages.columns[name])
+    """Ids as int64; whatever is not the decimal text of an id, quoted or not, is doubted."""
+    texts = messages.columns[name]
+    if first_byte_in(texts, _QUOTE).any():
+        texts = pc.ascii_trim(texts, '"')
+    numbers, sure = _integers(texts)
     messages.doubtful |= ~sure | (numbers < 0)
     return pa.array(numbers)
 
@@ -171,10 +168,25 @@ def _times(messages: Messages, name: str) -> pa.Array[Any]:
     return pa.array(micros).cast(TIME)
 
 
-def _properties(messages: Messages, name: str) -> pa.Array[Any]:
-    """A map of JSON values; rows with a value that the rules refuse are doubted."""
-    offsets, keys, items, valid = map_parts(messages.columns[name])
+def _properties(messages: Messages, name: str, reader: JsonReader) -> tuple[pa.Array[Any], Mask]:
+    """A map of JSON values; rows with a value that the rules refuse are doubted.
+
+    Returns:
+        The maps, and the mask of the rows in which one may be longer as rendered than as sent.
+    """
+    encoded = messages.columns[name].dictionary_encode()
+    filled = validity(encoded)
+    longer = np.zeros(len(filled), np.bool_)
+    if not filled.any():
+        return pa.nulls(len(filled), PROPERTIES), longer
+    # The events of a session carry the same text: each is looked at once.
+    offsets, keys, items, valid = map_parts(reader.members(encoded.dictionary))
+    rows = rows_of(offsets)
     texts, refused = canonical_json(items, depth=3)
-    if refused.any():
-        messages.doubtful[rows_of(offsets)[refused]] = True
-    return build_map(offsets, keys, texts, valid)
+    valid[rows[refused]] = False
+    which = encoded.indices.fill_null(0).to_numpy()
+    messages.doubtful |= filled & ~valid[which]
+    stretched = np.zeros(len(valid), np.bool_)
+    stretched[rows[may_be_longer(items)]] = True
+    longer = filled & stretched[which]
+    return build_map(offsets, keys, texts, valid).take(encoded.indices), longer

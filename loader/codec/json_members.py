@@ -1,12 +1,13 @@
-"""The rows of a JSON batch in which not every key is one filled column.
+"""The rows of a JSON batch that are more than their filled columns.
 
-There a known field is null, or a field is unknown, or a key is repeated; the keys tell which.
+There a known field is null, or a field is unknown, or a key is repeated; the keys tell which. Or a
+comma is too many. A message without any of it has exactly the length of its columns, put together.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,15 @@ from loader.codec.columns import (
     map_parts,
     mask_of,
     rows_of,
+    string_buffers,
     validity,
 )
 from loader.codec.fields import Contract
 from loader.codec.json_reader import JsonReader, Messages
 from loader.model.events import PROPERTIES
+
+#: RE2: a comma with nothing behind it, be it inside a string.
+_LOOSE_COMMA: Final = r",[ \t\r\n]*[\]}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,38 @@ class Unusual:
     rows: npt.NDArray[np.int64]
 
 
-def unusual_members(contract: Contract, messages: Messages, reader: JsonReader) -> Unusual:
-    """Look at the keys where they have to be looked at. Adds to ``messages.doubtful``."""
+def unusual_members(
+    contract: Contract, messages: Messages, reader: JsonReader, unsized: Mask
+) -> Unusual:
+    """Look at the keys where they have to be looked at. Adds to ``messages.doubtful``.
+
+    Args:
+        contract: which message it is.
+        messages: with all checks of the known fields done.
+        reader: read them.
+        unsized: rows in which a value as rendered may be longer than it was in the message.
+    """
     total = len(messages.doubtful)
-    filled = np.zeros(total, np.int64)
-    for column in messages.columns.values():
-        filled += validity(column)
-    # As many keys as filled columns: every key is known, there once, and not null.
-    odd = np.flatnonzero((filled != messages.keys) & ~messages.doubtful)
+    nothing = Unusual(pa.nulls(total, PROPERTIES), _none_cleared(total), *_no_names())
+    lengths = np.diff(string_buffers(messages.texts)[0])
+    # Whatever else is in a message makes it longer than its known fields are without it.
+    unproven = unsized | (lengths != _least_lengths(contract, messages))
+    odd = np.flatnonzero(unproven & ~messages.doubtful)
     if len(odd) == 0:
-        nothing = pa.nulls(total, pa.list_(pa.string()))
-        return Unusual(pa.nulls(total, PROPERTIES), nothing, *_no_names())
-    lists = reader.keys(messages.texts.take(pa.array(odd)))
+        return nothing
+    texts = messages.texts if len(odd) == total else messages.texts.take(pa.array(odd))
+    loose = mask_of(pc.match_substring_regex(texts, _LOOSE_COMMA))
+    messages.doubtful[odd] |= loose
+    lists = reader.keys(texts)
+    filled = np.zeros(len(odd), np.int64)
+    for column in messages.columns.values():
+        if column.null_count < total:
+            filled += validity(column)[odd]
+    # As many keys as filled columns: every key is known, there once, and not null.
+    other = (np.diff(lists.offsets.to_numpy()) != filled) & ~loose
+    if not other.any():
+        return nothing
+    odd, lists = odd[other], lists.filter(pa.array(other))
     row = rows_of(lists.offsets.to_numpy())
     key = pc.index_in(lists.flatten(), pa.array(contract.known)).fill_null(-1).to_numpy()
     known = key >= 0
@@ -64,35 +89,50 @@ def unusual_members(contract: Contract, messages: Messages, reader: JsonReader) 
     times = times.reshape(shape)
     messages.doubtful[odd[(times > 1).any(axis=0)]] = True
     nulls: dict[str, Mask] = {}
-    for name in (*contract.maps, *contract.clearable):
+    for name in contract.clearable:
         null = np.zeros(total, np.bool_)
         null[odd] = times[contract.known.index(name)] > 0
         nulls[name] = null & ~validity(messages.columns[name])
-    doubt_unless(messages, reader, {name: nulls[name] for name in contract.maps}, "NULL")
     strange = np.zeros(total, np.bool_)
     strange[odd[row[~known]]] = True
     cleared = _cleared(contract, nulls, total)
     return _extra(contract, messages, reader, strange & ~messages.doubtful, cleared)
 
 
-def doubt_unless(
-    messages: Messages, reader: JsonReader, suspects: dict[str, Mask], kind: str
-) -> None:
-    """Doubt the rows in which a suspected field is not of DuckDB's JSON type ``kind``."""
+def _least_lengths(contract: Contract, messages: Messages) -> npt.NDArray[np.int64]:
+    """Bytes of each message if it were its filled known fields alone, as rendered, without spaces."""
+    total = len(messages.doubtful)
+    least = np.ones(total, np.int64)  # two brackets, and a comma less than there are fields
+    texts = frozenset(contract.texts)
+    for name, column in messages.columns.items():
+        if column.null_count == total:
+            continue
+        around = len(f'"{name}":,') + (len('""') if name in texts else 0)
+        lengths = np.diff(string_buffers(column)[0]) + around
+        least += lengths if column.null_count == 0 else np.where(validity(column), lengths, 0)
+    return least
+
+
+def doubt_unless_text(messages: Messages, reader: JsonReader, suspects: dict[str, Mask]) -> None:
+    """Doubt the rows in which a suspected field is not a JSON string."""
     names = [name for name, rows in suspects.items() if rows.any()]
     if not names:
         return
     rows = np.logical_or.reduce([suspects[name] for name in names])
-    answers = reader.are(messages.texts.filter(pa.array(rows)), names, kind)
+    answers = reader.are_texts(messages.texts.filter(pa.array(rows)), names)
     for name, answer in zip(names, answers, strict=True):
         other = np.zeros(len(rows), np.bool_)
         other[rows] = ~answer
         messages.doubtful |= suspects[name] & other
 
 
+def _none_cleared(total: int) -> pa.Array[Any]:
+    return pa.nulls(total, pa.list_(pa.string()))
+
+
 def _cleared(contract: Contract, nulls: dict[str, Mask], total: int) -> pa.Array[Any]:
     if not contract.clearable:
-        return pa.nulls(total, pa.list_(pa.string()))
+        return _none_cleared(total)
     flags = np.stack([nulls[name] for name in contract.clearable], axis=1)
     counts = flags.sum(axis=1)
     names = pa.array(contract.clearable).take(pa.array(np.nonzero(flags)[1]))

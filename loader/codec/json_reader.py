@@ -7,22 +7,18 @@ repeated key where ``MAP`` was asked for; and of a repeated key takes the first.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import duckdb
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loader.codec.columns import Mask, mask_of, validity
 from loader.codec.fields import Contract
-
-#: RE2: a comma with nothing behind it, be it inside a string.
-_LOOSE_COMMA: Final = r",[ \t\r\n]*[\]}]"
 
 
 @dataclass(slots=True)
@@ -31,14 +27,12 @@ class Messages:
 
     Attributes:
         texts: the messages.
-        columns: by field: ids and texts as rendered, the time as JSON text, maps as name to JSON text.
-        keys: how many top-level keys each message has, repeated ones too.
+        columns: by field: texts as rendered, everything else as JSON text.
         doubtful: the rows that the reference must see; checks add to it.
     """
 
     texts: pa.Array[Any]
     columns: dict[str, pa.Array[Any]]
-    keys: npt.NDArray[np.int64]
     doubtful: Mask
 
 
@@ -51,37 +45,37 @@ class JsonReader:
 
     def __init__(self, contract: Contract) -> None:
         self._known = contract.known
-        shape = dict.fromkeys((*contract.ids, *contract.texts), "VARCHAR")
-        shape |= {contract.time: "JSON"}
-        shape |= dict.fromkeys(contract.maps, "MAP(VARCHAR, JSON)")
+        shape = dict.fromkeys(contract.known, "JSON") | dict.fromkeys(contract.texts, "VARCHAR")
         self._shape = json.dumps(shape)
+        # One bad message fails a whole query. Where one was met, more are likely: look first.
+        self._wary = False
         self._duck = duckdb.connect(":memory:", config={"threads": 1, "temp_directory": ""})
         self._duck.execute("SET TimeZone = 'UTC'")
 
-    def read(self, texts: pa.Array[Any]) -> Messages | None:
-        """Read all messages, or None if one of them is not JSON."""
-        try:
-            table = self._ask(
-                "SELECT from_json(message, $shape) AS fields, len(json_keys(message)) AS keys "
-                "FROM messages",
-                texts,
-                shape=self._shape,
-            )
-        except (duckdb.InvalidInputException, UnicodeDecodeError):
-            return None  # the second: its message quotes the input and may cut a character in two
-        fields = _flat(table.column("fields"))
-        loose = mask_of(pc.match_substring_regex(texts, _LOOSE_COMMA))
+    def read(self, texts: pa.Array[Any]) -> Messages:
+        """Read all messages; those that are not JSON objects are doubtful."""
+        fields = None
+        if not self._wary:
+            with contextlib.suppress(duckdb.InvalidInputException, UnicodeDecodeError):
+                fields = self._fields("message", texts)
+        if fields is None:
+            fields = self._fields("CASE WHEN json_valid(message) THEN message END", texts)
+            self._wary = fields.null_count > 0
         return Messages(
             texts=texts,
             columns={name: fields.field(name) for name in self._known},
-            keys=_flat(table.column("keys")).to_numpy(),
-            doubtful=~validity(fields) | loose,
+            doubtful=~validity(fields),
         )
 
-    def well_formed(self, texts: pa.Array[Any]) -> Mask:
-        """Which texts DuckDB takes for JSON."""
-        table = self._ask("SELECT json_valid(message) AS answer FROM messages", texts)
-        return mask_of(_flat(table.column("answer")))
+    def _fields(self, message: str, texts: pa.Array[Any]) -> pa.Array[Any]:
+        """The known fields of each text, a struct column.
+
+        Raises:
+            duckdb.InvalidInputException: a message is not JSON.
+            UnicodeDecodeError: the same; the error quotes the input and may cut a character in two.
+        """
+        sql = f"SELECT from_json({message}, $shape) AS fields FROM messages"  # noqa: S608
+        return _flat(self._ask(sql, texts, shape=self._shape).column("fields"))
 
     def keys(self, texts: pa.Array[Any]) -> pa.Array[Any]:
         """The top-level keys of each text, a list column."""
@@ -89,14 +83,14 @@ class JsonReader:
         return _flat(table.column("answer"))
 
     def members(self, texts: pa.Array[Any]) -> pa.Array[Any]:
-        """All top-level members of each text, a map of name to JSON text; null if a key is repeated."""
+        """The members of each object, a map of name to JSON text; null if a key is repeated."""
         table = self._ask(
             """SELECT from_json(message, '"MAP(VARCHAR, JSON)"') AS answer FROM messages""", texts
         )
         return _flat(table.column("answer"))
 
-    def are(self, texts: pa.Array[Any], names: Sequence[str], kind: str) -> list[Mask]:
-        """For each named field, in which texts it is of DuckDB's JSON type ``kind``."""
+    def are_texts(self, texts: pa.Array[Any], names: Sequence[str]) -> list[Mask]:
+        """For each named field, in which texts it is a JSON string."""
         table = self._ask(
             "SELECT json_type(message, $paths) AS answer FROM messages",
             texts,
@@ -104,7 +98,7 @@ class JsonReader:
         )
         types = _flat(table.column("answer")).values
         columns = (types[place :: len(names)] for place in range(len(names)))
-        return [mask_of(pc.equal(column, kind).fill_null(False)) for column in columns]
+        return [mask_of(pc.equal(column, "VARCHAR").fill_null(False)) for column in columns]
 
     def _ask(self, sql: str, texts: pa.Array[Any], **parameters: Any) -> pa.Table:
         self._duck.register("messages", pa.table({"message": texts}))

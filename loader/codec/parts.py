@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,24 @@ from loader.codec.values import Refused
 
 Positions = npt.NDArray[np.int64]
 
+#: Rows are copied in runs where those have this many rows on average, else one by one.
+_RUN: Final = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some of the messages of a batch, as rows.
 
-    ``positions`` and ``schema_ids`` have one element a row; ``unknown`` counts unknown fields.
+    Attributes:
+        rows: columns as in the contract; not every row counts.
+        at: the rows that count, ascending.
+        positions: for each of them its message's place in the list, ascending.
+        schema_ids: for each of them the writer's schema id.
+        unknown: how often unknown fields came.
     """
 
     rows: pa.RecordBatch
+    at: npt.NDArray[np.int64]
     positions: Positions
     schema_ids: npt.NDArray[np.int32]
     unknown: Mapping[str, int] = field(default_factory=dict)
@@ -74,6 +83,7 @@ def by_reference(
         return [], rejected
     part = Part(
         rows=rows_to_batch(rows, columns),
+        at=np.arange(len(rows)),
         positions=np.array(accepted, np.int64),
         schema_ids=np.array([row.schema_id for row in rows], np.int32),
         unknown=unknown,
@@ -89,20 +99,41 @@ def assemble(
     for part in parts:
         unknown.update(part.unknown)
     if not parts:
-        parts = [Part(rows_to_batch([], columns), np.empty(0, np.int64), np.empty(0, np.int32))]
+        nothing = np.empty(0, np.int64)
+        parts = [Part(rows_to_batch([], columns), nothing, nothing, np.empty(0, np.int32))]
     positions = np.concatenate([part.positions for part in parts])
     schema_ids = np.concatenate([part.schema_ids for part in parts])
-    rows = parts[0].rows
-    if len(parts) > 1:
-        rows = pa.concat_batches([part.rows for part in parts])
-        order = np.argsort(positions, kind="stable")
-        rows = rows.take(pa.array(order))
-        positions, schema_ids = positions[order], schema_ids[order]
+    order = np.argsort(positions, kind="stable")
     return Decoded(
-        rows=rows,
-        positions=positions,
-        schema_ids=schema_ids,
+        rows=_in_order(parts, order),
+        positions=positions[order],
+        schema_ids=schema_ids[order],
         rejected=tuple(sorted(rejected, key=lambda refusal: refusal.position)),
         unknown_fields=dict(unknown),
         reference_rows=reference_rows,
     )
+
+
+def _in_order(parts: Sequence[Part], order: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """The rows that count of all parts, put in this order."""
+    starts = np.cumsum([0, *(part.rows.num_rows for part in parts)])
+    rows = np.concatenate(
+        [part.at + start for part, start in zip(parts, starts[:-1], strict=True)]
+    )[order]
+    if len(rows) == 0:
+        return parts[0].rows.slice(0, 0)
+    # Few rows come from elsewhere: what is between them is copied in runs.
+    part = np.searchsorted(starts, rows, side="right") - 1
+    breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(part) != 0)) + 1
+    if len(rows) < _RUN * len(breaks):
+        return pa.concat_batches([part.rows for part in parts]).take(pa.array(rows))
+    firsts = np.concatenate([[0], breaks])
+    counts = np.diff(np.concatenate([firsts, [len(rows)]]))
+    within = (rows - starts[part])[firsts]
+    pieces = [
+        parts[index].rows.slice(first, count)
+        for index, first, count in zip(
+            part[firsts].tolist(), within.tolist(), counts.tolist(), strict=True
+        )
+    ]
+    return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)

@@ -33,7 +33,7 @@ WORTH_A_PROCESS: Final = 500_000
 DASK_SECONDS: Final = 10.0
 
 Unit = EventUnit | FoldUnit | RenderUnit
-Result = tuple[TableOutput, ...] | FoldOutput
+Result = tuple[TableOutput, ...] | tuple[FoldOutput, ...]
 
 
 class Executor(Protocol):

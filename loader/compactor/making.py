@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar, cast
 
 from loader import config
 from loader.compactor.copy_files import CopyWriter
@@ -24,8 +25,11 @@ from loader.compactor.user_units import (
     write_table,
 )
 from loader.lake import layout
+from loader.lake.commit_log import DataFile
 from loader.model.plans import Action, TablePlan
 from loader.model.tables import USER_MIGRATIONS, USERS, TableKind, TableSpec
+
+Output = TypeVar("Output", TableOutput, FoldOutput)
 
 #: Told how far a step is: its name, units done, units in all.
 Progress = Callable[[str, int, int], None]
@@ -101,10 +105,8 @@ class Maker:
             for number, files in enumerate(groups)
         ]
         outputs: dict[str, list[TableOutput]] = {task.key: [] for task in tasks}
-        for result in self._run("events", units):
-            assert isinstance(result, tuple), "a unit of events gives tables"  # noqa: S101
-            for output in result:
-                outputs[output.key].append(output)
+        for output in self._run("events", units, TableOutput):
+            outputs[output.key].append(output)
         synced_to = self._view.arrived_up_to(topics, since)
         return [
             Made(
@@ -123,19 +125,8 @@ class Maker:
         states = read_index(self._store, state_key) if plan.since else {}
         event_files = self._view.files((events,), plan.since)
         update_files = self._view.files((updates,), plan.since)
-        folds = [
-            FoldUnit(
-                self._sync_id,
-                bucket,
-                self._view.buckets,
-                states.get(bucket),
-                tuple(file for file in event_files if bucket in file.buckets),
-                tuple(file for file in update_files if bucket in file.buckets),
-                self._users_map(),
-            )
-            for bucket in range(self._view.buckets)
-        ]
-        folded = [r for r in self._run("users: fold", folds) if isinstance(r, FoldOutput)]
+        folds = self._fold_units(states, event_files, update_files)
+        folded = self._run("users: fold", folds, FoldOutput)
         after = {output.bucket: output.state for output in folded if output.state is not None}
         if after != states:
             state_key = write_index(self._store, self._sync_id, list(after.values()))
@@ -153,6 +144,29 @@ class Maker:
             state_key,
             self._view.arrived_up_to((events, updates), plan.since),
         )
+
+    def _fold_units(
+        self,
+        states: dict[int, StateFile],
+        events: Sequence[DataFile],
+        updates: Sequence[DataFile],
+    ) -> list[FoldUnit]:
+        """One unit for all buckets where that is small enough, else one for each."""
+        everything = range(self._view.buckets)
+        rows = sum(file.rows for file in (*events, *updates))
+        rows += sum(state.rows for state in states.values())
+        together = [tuple(everything)] if rows <= self._group_rows else [(b,) for b in everything]
+        return [
+            FoldUnit(
+                self._sync_id,
+                tuple((bucket, states.get(bucket)) for bucket in group),
+                self._view.buckets,
+                tuple(file for file in events if set(group) & set(file.buckets)),
+                tuple(file for file in updates if set(group) & set(file.buckets)),
+                self._users_map(),
+            )
+            for group in together
+        ]
 
     def _render(
         self,
@@ -177,8 +191,7 @@ class Maker:
             )
             for bucket in range(self._view.buckets)
         ]
-        results = self._run("users: rows", units)
-        return [output for result in results if isinstance(result, tuple) for output in result]
+        return self._run("users: rows", units, TableOutput)
 
     def _user_migrations(self, plan: TablePlan) -> Made:
         rows = self._view.registry.users.rows()
@@ -195,11 +208,13 @@ class Maker:
             self._users_written = True
         return self._users_file
 
-    def _run(self, step: str, units: Sequence[Unit]) -> list[Result]:
-        """Run units; their results in the units' order, so that nothing depends on who was first."""
+    def _run(self, step: str, units: Sequence[Unit], kind: type[Output]) -> list[Output]:
+        """Run units; what they made in the units' order: nothing depends on who was first."""
         results: dict[int, Result] = {}
         self._progress(step, 0, len(units))
         for number, result in self._executor.run(units):
             results[number] = result
             self._progress(step, len(results), len(units))
-        return [results[number] for number in range(len(units))]
+        made = [output for number in range(len(units)) for output in results[number]]
+        assert all(isinstance(output, kind) for output in made), "units of one kind"  # noqa: S101
+        return cast("list[Output]", made)

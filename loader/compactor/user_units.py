@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import tee
 from typing import Final
 
 import numpy as np
@@ -50,22 +51,20 @@ class StateFile:
 
 @dataclass(frozen=True, slots=True)
 class FoldUnit:
-    """Brings new messages into the state of one bucket.
+    """Brings new messages into the state of one bucket, or of several that share files.
 
     Attributes:
         sync_id: the sync.
-        bucket: the user bucket.
+        states: the buckets of this unit, each with its state so far.
         buckets: how many the lake has.
-        state: the bucket's state so far.
-        events: raw event files that may hold its users.
-        updates: raw files of user updates that may hold its users.
+        events: raw event files that may hold their users.
+        updates: raw files of user updates that may hold their users.
         users: the merges of users.
     """
 
     sync_id: str
-    bucket: int
+    states: tuple[tuple[int, StateFile | None], ...]
     buckets: int
-    state: StateFile | None
     events: tuple[DataFile, ...]
     updates: tuple[DataFile, ...]
     users: UserMapFile | None
@@ -74,7 +73,7 @@ class FoldUnit:
     def rows(self) -> int:
         """Rows that it reads."""
         files = sum(file.rows for file in (*self.events, *self.updates))
-        return files + (self.state.rows if self.state else 0)
+        return files + sum(state.rows for _, state in self.states if state is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,44 +125,60 @@ class RenderUnit:
         return sum(file.rows for file in (*self.moved, *filter(None, [self.state])))
 
 
-def run_fold_unit(unit: FoldUnit, store: ObjectStore) -> FoldOutput:
-    """Fold, and write state, hand-over and changed ids beside what stands.
+def run_fold_unit(unit: FoldUnit, store: ObjectStore) -> tuple[FoldOutput, ...]:
+    """Fold, and write state, hand-over and changed ids beside what stands; a result a bucket.
 
     Raises:
         NeedsOperator: a raw file or the state is missing or altered.
     """
-    before = read_state(store, unit.state)
-    state, changed = fold(before, _news(unit, store))
-    file = unit.state
+    news = _news(unit, store)
+    if len(unit.states) > 1:
+        # Files of several buckets are read once for all of them; the unit is small then.
+        news = iter([pa.concat_tables([STATE_SCHEMA.empty_table(), *news])])
+    users = read_user_map(store, unit.users)
+    return tuple(
+        _fold_bucket(unit, bucket, state, rows, users, store)
+        for (bucket, state), rows in zip(unit.states, tee(news, len(unit.states)), strict=True)
+    )
+
+
+def _fold_bucket(
+    unit: FoldUnit,
+    bucket: int,
+    file: StateFile | None,
+    news: Iterator[pa.Table],
+    users: UserMap,
+    store: ObjectStore,
+) -> FoldOutput:
+    own = (_of_bucket(rows, unit.buckets, bucket) for rows in news)
+    state, changed = fold(read_state(store, file), own)
     if len(changed):
         folder = layout.state_folder("users", unit.sync_id)
-        key = f"{folder}bucket={unit.bucket:02d}.parquet"
-        file = write_table(store, key, unit.bucket, state)
-    users = read_user_map(store, unit.users)
+        file = write_table(store, f"{folder}bucket={bucket:02d}.parquet", bucket, state)
     folder = layout.sync_folder(unit.sync_id, "_users")
     resolved = users.resolve(state.column("user_id").to_numpy())
-    away = buckets_of(resolved, unit.buckets) != unit.bucket
+    away = buckets_of(resolved, unit.buckets) != bucket
     moved = state.filter(pa.array(away))
     ids = pa.table({"user_id": np.unique(users.resolve(changed))})
     return FoldOutput(
-        unit.bucket,
+        bucket,
         file,
-        write_table(store, f"{folder}moved-{unit.bucket:02d}.parquet", unit.bucket, moved),
-        write_table(store, f"{folder}changed-{unit.bucket:02d}.parquet", unit.bucket, ids),
+        write_table(store, f"{folder}moved-{bucket:02d}.parquet", bucket, moved),
+        write_table(store, f"{folder}changed-{bucket:02d}.parquet", bucket, ids),
     )
 
 
 def _news(unit: FoldUnit, store: ObjectStore) -> Iterator[pa.Table]:
     """State rows of the new messages, one raw file at a time."""
     for rows in read_all(store, unit.events, ("user_id", "time")):
-        yield sightings(_own(unit, rows))
+        yield sightings(rows)
     for rows in read_all(store, unit.updates, _UPDATE_COLUMNS):
-        yield writes(_own(unit, rows))
+        yield writes(rows)
 
 
-def _own(unit: FoldUnit, rows: pa.Table) -> pa.Table:
+def _of_bucket(rows: pa.Table, buckets: int, bucket: int) -> pa.Table:
     """The bucket's rows: a file may hold several."""
-    own = buckets_of(rows.column("user_id").to_numpy(), unit.buckets) == unit.bucket
+    own = buckets_of(rows.column("user_id").to_numpy(), buckets) == bucket
     return rows.filter(pa.array(own))
 
 

@@ -30,6 +30,9 @@ SEEN: Final = 0
 FIELD: Final = 1
 PROPERTY: Final = 2
 
+#: New rows that are worth a merge into the state.
+_MERGE_ROWS: Final = 100_000
+
 STATE_SCHEMA: Final = pa.schema(
     [
         pa.field("user_id", pa.int64(), nullable=False),
@@ -140,13 +143,28 @@ def _state(
 def fold(state: pa.Table, news: Iterable[pa.Table]) -> tuple[pa.Table, Ids]:
     """The state after ``news``, and the ids of the users that it changed (ascending, distinct)."""
     changed: list[Ids] = [np.empty(0, np.int64)]
+    pending: list[pa.Table] = []
+    waiting = 0
     for part in news:
-        before = state.num_rows
-        both = pa.concat_tables([state, part])
-        kept = _standing(both, both.column("user_id").to_numpy())
-        state = both.take(pa.array(kept)).combine_chunks()
-        changed.append(both.column("user_id").to_numpy()[kept[kept >= before]])
+        pending.append(part)
+        waiting += part.num_rows
+        # Each merge sorts the whole state, so it waits for enough that is new.
+        if waiting >= max(state.num_rows, _MERGE_ROWS):
+            state, users = _merge(state, pending)
+            changed.append(users)
+            pending, waiting = [], 0
+    if waiting:
+        state, users = _merge(state, pending)
+        changed.append(users)
     return state, np.unique(np.concatenate(changed))
+
+
+def _merge(state: pa.Table, news: list[pa.Table]) -> tuple[pa.Table, Ids]:
+    """The state with new rows brought in, and the users of those that stand."""
+    both = pa.concat_tables([state, *news])
+    users = both.column("user_id").to_numpy()
+    kept = _standing(both, users)
+    return both.take(pa.array(kept)).combine_chunks(), users[kept[kept >= state.num_rows]]
 
 
 def _standing(rows: pa.Table, users: Ids) -> Ids:
