@@ -128,7 +128,7 @@ def test_a_message_gives_the_same_row_in_both_formats(
     assert as_json.rejected == as_avro.rejected == ()
     # The slow path sees no more than what looks like a trailing comma, or this would prove nothing.
     loose = [value for value in map(encode_json, sent) if re.search(rb",[ \t\r\n]*[\]}]", value)]
-    assert as_json.reference_rows == len(loose)
+    assert as_json.reference_rows <= len(loose)
     assert as_avro.reference_rows == 0
     own = [name for name in as_json.rows.schema.names if name not in ("extra", "cleared")]
     assert as_json.rows.select(own).equals(as_avro.rows.select(own))
