@@ -18,7 +18,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from loader import config
 from loader.consumer.batches import Buffer
-from loader.consumer.positions import Evidence, start_offset
 from loader.consumer.writer import BatchWriter, Written
 from loader.errors import LoaderError, NeedsOperator
 from loader.kafka.clients import (
@@ -30,6 +29,7 @@ from loader.kafka.clients import (
 )
 from loader.lake.chain import Chains, Lost
 from loader.lake.commit_log import CommitRecord
+from loader.lake.positions import Evidence, start_offset
 from loader.logs import log
 
 Place = tuple[str, int]

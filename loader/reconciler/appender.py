@@ -16,10 +16,10 @@ from typing import Final
 from loader.errors import NeedsOperator, Transient
 from loader.kafka.dead_letters import DeadLetter, DeadLetterSink, Headers
 from loader.lake.chain import Chains, Lost
+from loader.lake.positions import Evidence, start_offset
 from loader.lake.registry import ControlMessage, RegistryRecord
 from loader.reconciler.facts import Facts
 from loader.reconciler.judges import Judge
-from loader.reconciler.positions import Standing, read_from
 
 Partition = tuple[str, int]
 
@@ -96,7 +96,7 @@ class Appender:
         if tail is not None and committed is not None and committed > tail.next:
             # Another reconciler may have appended and committed between the two questions.
             tail = self._chains.tail(topic, partition)
-        standing = Standing(
+        evidence = Evidence(
             topic,
             partition,
             self._facts.topic_id(topic),
@@ -106,7 +106,7 @@ class Appender:
             log_start,
             high_watermark,
         )
-        self._next[topic, partition] = read_from(standing)
+        self._next[topic, partition] = start_offset(evidence)
         return self._next[topic, partition]
 
     def end(self, topic: str, partition: int) -> int:

@@ -171,7 +171,7 @@ def test_the_chain_begins_at_the_log_start_and_a_lost_range_stops(
 
     publish(topic, *pairs)
     delete_before(settings, topic, 15)
-    with pytest.raises(NeedsOperator, match="control messages 10 to 14 are gone"):
+    with pytest.raises(NeedsOperator, match="offsets 10 to 14 are gone"):
         reconcile(settings, store)
 
 
@@ -186,7 +186,7 @@ def test_a_group_ahead_of_the_registry_stops_before_anything_is_read(
 ) -> None:
     publish(settings.topics.user_migrations.name, (b"1", migration(1, 2)))
     reconcile(settings, store)
-    with pytest.raises(NeedsOperator, match="control messages 0 to 0 have no record"):
+    with pytest.raises(NeedsOperator, match="committed offset 1, the lake has nothing"):
         reconcile(settings, MemoryStore())
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from loader.consumer.positions import Evidence, start_offset
 from loader.errors import NeedsOperator
+from loader.lake.positions import Evidence, start_offset
 
 KNOWN = Evidence(
     topic="heap.events",

@@ -1,6 +1,10 @@
 """Where a partition is read from, and the cases in which nobody but a person may decide.
 
-The lake's chain is the truth; the group's committed offset is a mirror of it for lag tools.
+The lake's chain (the commit log of events, the registry log of control messages) is the truth; the
+group's committed offset is a mirror of it for lag tools.
+
+A compacted topic obeys the same rule as any other: the cleaner removes records between the log
+start and the head, it does not move the log start (Apache Kafka documentation, log compaction).
 """
 
 from __future__ import annotations
@@ -63,7 +67,8 @@ def start_offset(evidence: Evidence) -> int:
         raise NeedsOperator(
             f"{name}: offsets {chain} to {evidence.log_start - 1} are gone from Kafka and were never "
             "read into the lake.",
-            hint="Restore them, or accept the loss by replaying from another source.",
+            hint="Retention overtook the reader. Control topics must be kept for ever; events need a "
+            "retention well above the longest outage.",
         )
     if chain > evidence.high_watermark:
         raise NeedsOperator(
