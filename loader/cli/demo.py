@@ -214,18 +214,22 @@ def _page(out: Console, outcome: Outcome, seconds: float) -> None:
 
 
 def _go_on(out: Console, home: Path, *, keep: bool) -> None:
-    if not keep:
-        out.print("[dim]The stack is taken down. Keep it with:[/] ./scripts/demo --keep")
-        return
-    here = "" if home == Path(".heap-loader") else f" --dir {home}"
     out.print("\n[bold]Go on[/]")
+    if not keep:
+        home = Path(".heap-loader")
+        out.print("  [dim]The stack was taken down. This one stays, and has the same data:[/]")
+        out.print("  ./scripts/demo --keep --dir .heap-loader")
+        out.print("  [dim]Then:[/]")
+    program = Path(sys.argv[0]).name
+    run = program if shutil.which(program) else f".venv/bin/{program}"
+    here = "" if home == Path(".heap-loader") else f" --dir {home}"
     for line in (
-        f"heap-loader local psql{here}",
+        f"{run} local psql{here}",
         f"export HEAP_LOADER_CONFIG={home}/heap-loader.toml",
-        "heap-loader status",
-        "heap-loader simulate --events 100000 --skip 250000 --seed 7 --merges 0",
-        "heap-loader consume --until-caught-up && heap-loader sync",
-        f"heap-loader local down --purge{here}",
+        f"{run} status",
+        f"{run} simulate --events 100000 --skip 250000 --seed 7 --merges 0",
+        f"{run} consume --until-caught-up && {run} sync",
+        f"{run} local down --purge{here}",
     ):
         out.print(f"  {line}", soft_wrap=True)
 

@@ -6,7 +6,10 @@ double that is not finite send their row to the reference decoder; so does a sch
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -16,15 +19,18 @@ from loader.codec.avro_properties import union_properties
 from loader.codec.avro_reader import Plan, plan_for, read, sealed
 from loader.codec.columns import Mask
 from loader.codec.fields import Contract
-from loader.codec.parts import Part, Positions
+from loader.codec.parts import Part, Positions, pick
 from loader.codec.schemas import FRAME, SchemaSource, unframe
 from loader.codec.values import MAX_TIME_US, MIN_TIME_US
 from loader.model.events import TIME
 
-#: A list that one message spoils is cut in so many pieces, and those again, down to a size at which
-#: the reference decoder takes no longer than another attempt.
+#: A list that one message spoils is cut in pieces of this size, and those that it spoils in so many
+#: again, down to a size at which the reference decoder takes no longer than another attempt.
+_PIECE: Final = 1024
 _PIECES: Final = 8
-_SMALLEST: Final = 8
+_SMALLEST: Final = 16
+
+_HEADER: Final = itemgetter(slice(FRAME.size))
 
 
 class AvroBatches:
@@ -53,8 +59,11 @@ class AvroBatches:
             if plan is None:
                 left.append(members)
                 continue
-            whole = len(members) == len(values)
-            chosen = values if whole else [values[place] for place in members.tolist()]
+            chosen = values
+            if len(members) < len(values):
+                mask = np.zeros(len(values), np.bool_)
+                mask[members] = True
+                chosen = list(compress(values, mask.tolist()))
             found, unread = self._decode_group(plan, chosen, members)
             parts += found
             left.append(unread)
@@ -75,20 +84,13 @@ class AvroBatches:
         self, plan: Plan, values: Sequence[bytes], positions: Positions
     ) -> tuple[list[Part], Positions]:
         """Decode messages of one schema; gives their rows and the positions that are left."""
-        datums, sentinel = sealed(plan, values)
-        sure = np.ones(len(datums), np.bool_)
-        got = read(plan, datums, sentinel)
-        if got is None:
-            sure = _readable(plan, datums, sentinel)
-            if not sure.any():
-                return [], positions
-            got = read(plan, [datums[place] for place in np.flatnonzero(sure)], sentinel)
-            if got is None:
-                return [], positions
-        columns, doubtful = got
+        columns, sure = _read(plan, values)
+        if columns is None:
+            return [], positions
+        doubtful = np.zeros(columns.num_rows, np.bool_)
         rows = self._rows(plan, columns, doubtful)
         at = np.flatnonzero(~doubtful)
-        sure[np.flatnonzero(sure)[doubtful]] = False
+        sure[sure] = ~doubtful
         ids = np.full(len(at), plan.schema_id, np.int32)
         part = Part(rows=rows, at=at, positions=positions[sure], schema_ids=ids)
         return [part], positions[~sure]
@@ -118,32 +120,49 @@ class AvroBatches:
         return pa.RecordBatch.from_arrays(arrays, schema=contract.columns)
 
 
-def _readable(plan: Plan, datums: Sequence[bytes], sentinel: int) -> Mask:
-    """Which datums can be read, found by reading ever smaller pieces of the list.
+def _read(plan: Plan, values: Sequence[bytes]) -> tuple[pa.RecordBatch | None, Mask]:
+    """Read messages: what cannot be read is left out, by reading ever smaller pieces of the list.
 
-    Some that can be read are left out: those in a small piece with one that cannot.
+    Returns:
+        The columns, or None if nothing can be read, and the mask of the messages that have a row. Of
+        the others some could be read: those in a small piece with one that cannot.
     """
-    readable = np.zeros(len(datums), np.bool_)
-    pending = [(0, len(datums))]
+    datums, seal = sealed(plan, values)
+    whole = read(plan, datums, seal)
+    found = {} if whole is None else {0: whole}
+    pending = []
+    if whole is None:
+        pending.append((0, len(datums), min(_PIECE, -(-len(datums) // _PIECES))))
     while pending:
-        start, stop = pending.pop()
-        size = -(-(stop - start) // _PIECES)
+        start, stop, size = pending.pop()
         for first in range(start, stop, size):
             last = min(first + size, stop)
-            if read(plan, datums[first:last], sentinel) is not None:
-                readable[first:last] = True
+            piece = read(plan, datums[first:last], seal)
+            if piece is not None:
+                found[first] = piece
             elif size > _SMALLEST:
-                pending.append((first, last))
-    return readable
+                pending.append((first, last, -(-size // _PIECES)))
+    sure = np.zeros(len(datums), np.bool_)
+    if not found:
+        return None, sure
+    starts = sorted(found)
+    for start in starts:
+        wrong = found[start][1]
+        sure[start : start + len(wrong)] = ~wrong
+    right = np.flatnonzero(~np.concatenate([found[start][1] for start in starts]))
+    return pick([found[start][0] for start in starts], right), sure
 
 
 def _by_header(values: Sequence[bytes]) -> dict[bytes, Positions]:
     """Places of the values by their first bytes, which hold the frame."""
-    headers = [value[: FRAME.size] for value in values]
-    kinds = set(headers)
-    if len(kinds) == 1:
-        return {kinds.pop(): np.arange(len(values))}
-    places: dict[bytes, list[int]] = {header: [] for header in kinds}
+    headers = list(map(_HEADER, values))
+    common = Counter(headers).most_common(1)[0][0]
+    places: dict[bytes, list[int]] = {}
     for place, header in enumerate(headers):
-        places[header].append(place)
-    return {header: np.array(members, np.int64) for header, members in places.items()}
+        if header != common:
+            places.setdefault(header, []).append(place)
+    groups = {header: np.array(members, np.int64) for header, members in places.items()}
+    most = np.ones(len(values), np.bool_)
+    for members in groups.values():
+        most[members] = False
+    return {common: np.flatnonzero(most), **groups}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,30 +38,27 @@ def _union_texts(union: pa.Array[Any]) -> tuple[pa.Array[Any], Mask]:
     """JSON text of every value of a sparse union, and the mask of the values that have none."""
     codes = union.type_codes.to_numpy()
     refused = np.zeros(len(union), np.bool_)
-    pieces: list[pa.Array[Any]] = []
-    order: list[npt.NDArray[np.int64]] = []
+    pieces: list[pa.Array[Any]] = [pa.nulls(1, pa.string())]
+    place = np.zeros(len(union), np.int64)
+    total = 1
     for branch in range(union.type.num_fields):
         at = np.flatnonzero(codes == union.type.type_codes[branch])
-        if len(at) == 0:
+        if len(at) == 0 or pa.types.is_null(union.field(branch).type):
             continue
-        values = union.field(branch).take(pa.array(at))
+        # Values come again and again: each is written once.
+        encoded = union.field(branch).take(pa.array(at)).dictionary_encode()
+        which = encoded.indices.to_numpy()
+        values = encoded.dictionary
         if pa.types.is_floating(values.type):
-            refused[at] = ~np.isfinite(values.to_numpy())
+            refused[at] = ~np.isfinite(values.to_numpy())[which]
+        place[at] = which + total
         pieces.append(_texts(values))
-        order.append(at)
-    if not pieces:
-        return pa.array([], pa.string()), refused
-    if len(pieces) == 1:
-        return pieces[0], refused
-    place = np.empty(len(union), np.int64)
-    place[np.concatenate(order)] = np.arange(len(union))
+        total += len(values)
     return pa.concat_arrays(pieces).take(pa.array(place)), refused
 
 
 def _texts(values: pa.Array[Any]) -> pa.Array[Any]:
     """JSON text of values of one type."""
-    if pa.types.is_null(values.type):
-        return pa.nulls(len(values), pa.string())
     if pa.types.is_string(values.type):
         quoted = pc.binary_join_element_wise('"', values, '"', "")
         special = mask_of(pc.match_substring_regex(values, _ESCAPED))

@@ -51,20 +51,20 @@ def strings(values: Sequence[bytes]) -> pa.Array[Any]:
 
 
 def not_utf8(texts: pa.Array[Any]) -> Mask:
-    """True where the bytes of a string column are not UTF-8."""
+    """Rows of a string column that are not UTF-8."""
     wrong = np.zeros(len(texts), np.bool_)
-    if _is_utf8(texts):
+    if _is_valid(texts):
         return wrong
     for start in range(0, len(texts), _FEW):
         few = texts.slice(start, _FEW)
-        if not _is_utf8(few):
-            wrong[start : start + _FEW] = [not _is_utf8(few.slice(i, 1)) for i in range(len(few))]
+        if not _is_valid(few):
+            wrong[start : start + _FEW] = [not _is_valid(few.slice(i, 1)) for i in range(len(few))]
     return wrong
 
 
-def _is_utf8(texts: pa.Array[Any]) -> bool:
+def _is_valid(column: pa.Array[Any]) -> bool:
     try:
-        texts.validate(full=True)
+        column.validate(full=True)
     except pa.ArrowInvalid:
         return False
     return True

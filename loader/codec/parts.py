@@ -104,8 +104,10 @@ def assemble(
     positions = np.concatenate([part.positions for part in parts])
     schema_ids = np.concatenate([part.schema_ids for part in parts])
     order = np.argsort(positions, kind="stable")
+    starts = np.cumsum([0, *(part.rows.num_rows for part in parts)]).tolist()
+    at = np.concatenate([part.at + start for part, start in zip(parts, starts, strict=False)])
     return Decoded(
-        rows=_in_order(parts, order),
+        rows=pick([part.rows for part in parts], at[order]),
         positions=positions[order],
         schema_ids=schema_ids[order],
         rejected=tuple(sorted(rejected, key=lambda refusal: refusal.position)),
@@ -114,26 +116,30 @@ def assemble(
     )
 
 
-def _in_order(parts: Sequence[Part], order: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    """The rows that count of all parts, put in this order."""
-    starts = np.cumsum([0, *(part.rows.num_rows for part in parts)])
-    rows = np.concatenate(
-        [part.at + start for part, start in zip(parts, starts[:-1], strict=True)]
-    )[order]
+def pick(batches: Sequence[pa.RecordBatch], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """Rows of several batches as one batch that holds nothing else.
+
+    Args:
+        batches: at least one, all of one schema.
+        rows: which, and in which order; numbered through all batches.
+    """
     if len(rows) == 0:
-        return parts[0].rows.slice(0, 0)
-    # Few rows come from elsewhere: what is between them is copied in runs.
-    part = np.searchsorted(starts, rows, side="right") - 1
-    breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(part) != 0)) + 1
-    if len(rows) < _RUN * len(breaks):
-        return pa.concat_batches([part.rows for part in parts]).take(pa.array(rows))
+        return batches[0].slice(0, 0)
+    starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
+    if len(batches) == 1 and len(rows) == starts[-1] and (rows == np.arange(len(rows))).all():
+        return batches[0]
+    # Rows that follow one another are copied in one go.
+    which = np.searchsorted(starts, rows, side="right") - 1
+    breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(which) != 0)) + 1
+    if len(breaks) == 0 or len(rows) < _RUN * len(breaks):
+        whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+        return whole.take(pa.array(rows))
     firsts = np.concatenate([[0], breaks])
     counts = np.diff(np.concatenate([firsts, [len(rows)]]))
-    within = (rows - starts[part])[firsts]
-    pieces = [
-        parts[index].rows.slice(first, count)
-        for index, first, count in zip(
-            part[firsts].tolist(), within.tolist(), counts.tolist(), strict=True
-        )
-    ]
-    return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+    runs = zip(
+        which[firsts].tolist(),
+        (rows - starts[which])[firsts].tolist(),
+        counts.tolist(),
+        strict=True,
+    )
+    return pa.concat_batches([batches[batch].slice(first, count) for batch, first, count in runs])
