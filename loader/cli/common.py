@@ -36,14 +36,23 @@ class Context:
 #: Set by the main callback, before any command runs.
 context = Context()
 
+#: Columns of output that nobody looks at through a terminal.
+_PLAIN_WIDTH = 180
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console: colours and width of the terminal, plain text without one."""
+    """A console: colours and width of the terminal; without one plain text that is not cut."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PLAIN_WIDTH)
+
+
+def short_time(iso: str | None) -> str:
+    """An ISO time to the second, with a blank in the middle; empty for none."""
+    return (iso or "")[:19].replace("T", " ")
 
 
 def print_json(document: Any) -> None:

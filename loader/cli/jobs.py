@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loader.cli.common import Json, console, context, print_json
+from loader.cli.common import Json, console, context, print_json, short_time
 
 if TYPE_CHECKING:
     from loader.consumer.worker import Progress
@@ -154,7 +154,7 @@ def status(*, json: Json = False) -> None:
     last = document["sync"]
     out.print(
         f"schema [bold]{document['schema']}[/]   sync {last['state']}, "
-        f"last finished {last['last_finished'] or 'never'}"
+        f"last finished {short_time(last['last_finished']) or 'never'}"
         + (f", error: {last['error']}" if last["error"] else "")
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -170,9 +170,9 @@ def status(*, json: Json = False) -> None:
             entry["name"],
             f"[{colour}]{entry['state']}[/]",
             f"{entry['rows'] or 0:,}",
-            str(entry["synced_to_time"] or ""),
-            str(entry["last_sync"] or ""),
-            str(entry["pending"] or ""),
+            short_time(entry["synced_to_time"]),
+            short_time(entry["last_sync"]),
+            f"{entry['pending']:,} rows" if entry["pending"] else "",
         )
     out.print(table)
 
