@@ -10,7 +10,7 @@ import typer
 from loader.cli.common import Json, console, context, print_json, short_time
 
 if TYPE_CHECKING:
-    from loader.consumer.worker import Progress
+    from loader.consumer.progress import Progress
 
 UntilCaughtUp = Annotated[
     bool, typer.Option("--until-caught-up", help="End at the offsets that stand in Kafka now.")

@@ -14,7 +14,8 @@ from typing import Literal
 from loader import config
 from loader.codec.decoders import decoder
 from loader.codec.schemas import ShippedSchemas
-from loader.consumer.worker import Progress, Target, Worker
+from loader.consumer.progress import Progress, Target
+from loader.consumer.worker import Worker
 from loader.consumer.writer import BatchWriter
 from loader.errors import Unreachable
 from loader.kafka.clients import Cluster

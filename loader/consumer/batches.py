@@ -31,12 +31,12 @@ class Buffer:
     bytes: int = 0
     opened: float = 0.0
 
-    def add(self, message: Message, now: float) -> None:
-        """Take one message."""
+    def add(self, *messages: Message, now: float) -> None:
+        """Take the next messages."""
         if not self.messages:
             self.opened = now
-        self.messages.append(message)
-        self.bytes += len(message)
+        self.messages += messages
+        self.bytes += sum(map(len, messages))
 
     def closes(self, limits: config.Batch, now: float) -> bool:
         """True if the batch has met a limit. A message larger than the limit is a batch of its own."""

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from itertools import groupby
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from loader import config
 from loader.consumer.batches import Buffer
+from loader.consumer.progress import Place, Progress, Target
 from loader.consumer.writer import BatchWriter, Written
 from loader.errors import LoaderError, NeedsOperator
 from loader.kafka.clients import (
@@ -32,47 +33,16 @@ from loader.lake.commit_log import CommitRecord
 from loader.lake.positions import Evidence, start_offset
 from loader.logs import log
 
-Place = tuple[str, int]
-
 _POLL_MESSAGES = 10_000
 _POLL_SECONDS = 0.1
 _WRITERS = 2
 #: Value bytes that may wait for writing before partitions are paused, and below which they resume.
-_HIGH_WATER = 192 << 20
-_LOW_WATER = 96 << 20
+_HIGH_WATER = 128 << 20
+_LOW_WATER = 64 << 20
+#: Seconds between two runs of the cyclic collector over what came since: it visits every message held.
+_GARBAGE_SECONDS = 10.0
 #: Seconds that a rebalance or a stop waits for batches in writing.
 _DRAIN_SECONDS = 20.0
-
-
-@dataclass(slots=True)
-class Progress:
-    """Counters of one run; ``seconds`` from the first poll to the last record."""
-
-    read: int = 0
-    written: int = 0
-    dead_lettered: int = 0
-    batches: int = 0
-    lost_batches: int = 0
-    files: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-
-    def add(self, record: CommitRecord) -> None:
-        """Count one record that won."""
-        self.read += record.read
-        self.written += record.written
-        self.dead_lettered += record.dead_lettered
-        self.batches += 1
-        self.files += len(record.files)
-        self.bytes += sum(file.bytes for file in record.files)
-
-
-@dataclass(slots=True)
-class Target:
-    """Where ``--until-caught-up`` ends: the high watermarks seen at start."""
-
-    ends: dict[Place, int]
-    reached: set[Place] = field(default_factory=set)
 
 
 class Worker:
@@ -113,6 +83,7 @@ class Worker:
         self._writing_bytes: dict[Place, int] = {}
         self._epoch = 0
         self._paused = False
+        self._tidied = 0.0
         self._failure: LoaderError | None = None
         self._target: Target | None = None
         self.progress = Progress()
@@ -163,15 +134,20 @@ class Worker:
         if self._failure:
             raise self._failure
         now = time.monotonic()
-        buffers = self._buffers
-        for message in messages:
-            if message.error() is not None:
-                self._on_error(message)
-                continue
-            buffer = buffers.get((message.topic(), message.partition()))  # type: ignore[arg-type]
-            # A message of a partition that was just taken away: its new owner reads it.
+        if any(map(Message.error, messages)):
+            for message in messages:
+                if message.error() is not None:
+                    self._on_error(message)
+            messages = [message for message in messages if message.error() is None]
+        places = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
+        start = 0
+        for place, run in groupby(places):
+            stop = start + sum(1 for _ in run)
+            buffer = self._buffers.get(place)  # type: ignore[arg-type]
+            # Messages of a partition that was just taken away: its new owner reads them.
             if buffer is not None:
-                buffer.add(message, now)
+                buffer.add(*messages[start:stop], now=now)
+            start = stop
 
     def _on_error(self, message: Message) -> None:
         error = message.error()
@@ -198,8 +174,7 @@ class Worker:
         if self._target is None or not self._buffers or self._writing:
             return False
         return all(
-            not buffer.messages
-            and (place in self._target.reached or buffer.first >= self._target.ends.get(place, 0))
+            not buffer.messages and self._target.at(place, buffer.first)
             for place, buffer in self._buffers.items()
         )
 
@@ -207,20 +182,36 @@ class Worker:
 
     def _submit(self, pool: ThreadPoolExecutor) -> None:
         now = time.monotonic()
-        full = self._held() >= _HIGH_WATER
+        for place in self._due(now):
+            if len(self._writing) >= _WRITERS:
+                break
+            batch = self._buffers[place].close(self._position(place))
+            self._writing_bytes[place] = batch.bytes
+            self._writing[place] = pool.submit(self._writer.write, batch)
+        if now - self._tidied >= _GARBAGE_SECONDS:
+            gc.collect(0)
+            self._tidied = now
+
+    def _due(self, now: float) -> list[Place]:
+        """Partitions whose batch may close, most urgent first.
+
+        Those at a limit come by age, so that one far behind never holds up the others; then, where
+        memory is short, the largest.
+        """
+        # While paused nothing comes that could fill a batch.
+        short = self._paused or self._held() >= _HIGH_WATER
+        due: list[tuple[int, float, Place]] = []
         for place, buffer in self._buffers.items():
-            if place in self._writing or len(self._writing) >= _WRITERS:
+            if not buffer.messages or place in self._writing:
                 continue
-            at_end = self._target is not None and (
-                place in self._target.reached
-                or self._position(place) >= self._target.ends.get(place, 0)
-            )
-            if buffer.messages and (full or at_end or buffer.closes(self._settings.batch, now)):
-                batch = buffer.close(self._position(place))
-                self._writing_bytes[place] = batch.bytes
-                self._writing[place] = pool.submit(self._writer.write, batch)
-                # The batch belongs to the writer now; the youngest garbage is ours to look at.
-                gc.collect(0)
+            if buffer.closes(self._settings.batch, now) or self._at_end(place):
+                due.append((0, buffer.opened, place))
+            elif short:
+                due.append((1, -buffer.bytes, place))
+        return [place for _, _, place in sorted(due)]
+
+    def _at_end(self, place: Place) -> bool:
+        return self._target is not None and self._target.at(place, self._position(place))
 
     def _position(self, place: Place) -> int:
         """The offset after everything polled, control records included."""

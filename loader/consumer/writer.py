@@ -11,16 +11,18 @@ A repeat may write a dead letter twice; the record says which count.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from confluent_kafka import Message
 
@@ -94,12 +96,24 @@ class BatchWriter:
             NeedsOperator: too many messages are refused; nothing of the batch was written.
             Unreachable: the store or the dead-letter topic stayed away.
         """
-        decoded = self._decoder(batch.topic).decode([m.value() for m in batch.messages])
+        decoded = self._decoder(batch.topic).decode(_values(batch))
         self._check_limits(batch, decoded)
-        times = [message.timestamp()[1] for message in batch.messages]
+        times = np.fromiter((m.timestamp()[1] for m in batch.messages), np.int64)
         self._dead_letters.send([_letter(batch, refused, times) for refused in decoded.rejected])
-        files = self._write_files(batch, decoded, times)
-        record = CommitRecord(
+        record = self._record(batch, decoded, times)
+        parts = raw_files.split(_with_lineage(batch, decoded, times), self._buckets)
+        # The rows are in the parts now. What the batch held makes room for the files.
+        del decoded
+        batch.messages.clear()
+        files = self._write_files(record, parts)
+        created = dt.datetime.now(dt.UTC).isoformat()
+        record = dataclasses.replace(record, files=tuple(files), created=created)
+        return Written(batch, record, self._log.append(record))
+
+    def _record(self, batch: Batch, decoded: Decoded, times: npt.NDArray[np.int64]) -> CommitRecord:
+        """The batch's record but for its files and the time of its creation."""
+        arrival = (int(times.min()), int(times.max())) if len(times) else (-1, -1)
+        return CommitRecord(
             topic=batch.topic,
             partition=batch.partition,
             first=batch.first,
@@ -107,18 +121,17 @@ class BatchWriter:
             topic_id=self._topic_ids[batch.topic],
             batch=uuid.uuid4().hex,
             writer=self._writer,
-            created=dt.datetime.now(dt.UTC).isoformat(),
-            files=tuple(files),
+            created="",
+            files=(),
             read=len(batch.messages),
             written=decoded.rows.num_rows,
             dead_lettered=len(decoded.rejected),
             dead_letter_reasons=dict(Counter(str(r.reason) for r in decoded.rejected)),
             schema_ids=tuple(np.unique(decoded.schema_ids).tolist()),
             unknown_fields=dict(decoded.unknown_fields),
-            min_arrival=min(times, default=-1) * 1000 if min(times, default=-1) >= 0 else -1,
-            max_arrival=max(times, default=-1) * 1000 if max(times, default=-1) >= 0 else -1,
+            min_arrival=arrival[0] * 1000 if arrival[0] >= 0 else -1,
+            max_arrival=arrival[1] * 1000 if arrival[1] >= 0 else -1,
         )
-        return Written(batch, record, self._log.append(record))
 
     def close(self) -> None:
         """Wait for uploads in flight and end the threads."""
@@ -151,13 +164,12 @@ class BatchWriter:
                 "format; to let them through, raise dead_letters.max_ratio or max_consecutive.",
             )
 
-    def _write_files(self, batch: Batch, decoded: Decoded, times: list[int]) -> list[DataFile]:
-        rows = _with_lineage(batch, decoded, times)
+    def _write_files(self, record: CommitRecord, parts: Iterator[raw_files.Part]) -> list[DataFile]:
         uploads = []
         files = []
-        for part in raw_files.split(rows, self._buckets):
+        for part in parts:
             file, body = raw_files.encode(
-                part, batch.topic, batch.partition, batch.first, batch.next
+                part, record.topic, record.partition, record.first, record.next
             )
             files.append(file)
             uploads.append(self._uploads.submit(self._store.put, file.key, body))
@@ -166,11 +178,14 @@ class BatchWriter:
         return files
 
 
-def _with_lineage(batch: Batch, decoded: Decoded, times: list[int]) -> pa.RecordBatch:
+def _values(batch: Batch) -> list[bytes | None]:
+    return cast("list[bytes | None]", list(map(Message.value, batch.messages)))
+
+
+def _with_lineage(batch: Batch, decoded: Decoded, times: npt.NDArray[np.int64]) -> pa.RecordBatch:
     """The rows as the lake stores them: the message's columns, then where each came from."""
     count = decoded.rows.num_rows
-    offsets = np.fromiter((m.offset() for m in batch.messages), np.int64, len(batch.messages))
-    arrival = np.asarray(times, np.int64)[decoded.positions] * 1000
+    offsets = np.fromiter(map(Message.offset, batch.messages), np.int64, len(batch.messages))
     topic = pa.DictionaryArray.from_arrays(
         pa.array(np.zeros(count, np.int8)), pa.array([batch.topic], pa.string())
     )
@@ -178,7 +193,7 @@ def _with_lineage(batch: Batch, decoded: Decoded, times: list[int]) -> pa.Record
         topic,
         pa.array(np.full(count, batch.partition, np.int32)),
         pa.array(offsets[decoded.positions]),
-        pa.array(arrival).cast(LINEAGE_COLUMNS.field("_arrival_time").type),
+        pa.array(times[decoded.positions] * 1000).cast(LINEAGE_COLUMNS.field("_arrival_time").type),
         pa.array(decoded.schema_ids, pa.int32()),
     ]
     return pa.RecordBatch.from_arrays(
@@ -186,7 +201,7 @@ def _with_lineage(batch: Batch, decoded: Decoded, times: list[int]) -> pa.Record
     )
 
 
-def _letter(batch: Batch, refused: Rejected, times: list[int]) -> DeadLetter:
+def _letter(batch: Batch, refused: Rejected, times: npt.NDArray[np.int64]) -> DeadLetter:
     message = batch.messages[refused.position]
     offset = message.offset()
     assert offset is not None  # noqa: S101 - a consumed message has one
@@ -199,7 +214,7 @@ def _letter(batch: Batch, refused: Rejected, times: list[int]) -> DeadLetter:
         headers=_headers(message),
         reason=str(refused.reason),
         error=refused.error,
-        time_ms=times[refused.position],
+        time_ms=int(times[refused.position]),
     )
 
 

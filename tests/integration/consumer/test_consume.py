@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from loader.config import Settings
 from loader.consumer import app
-from loader.consumer.worker import Progress
+from loader.consumer.progress import Progress
 from loader.errors import NeedsOperator, Unreachable, UsageError
 from loader.lake.commit_log import commit_log
 from loader.lake.s3 import S3Store

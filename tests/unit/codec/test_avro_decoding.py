@@ -91,6 +91,17 @@ def test_each_fault_has_its_reason(make: Any, value: bytes | None, reason: Reaso
     assert decoded.schema_ids.tolist() == [1, 1]
 
 
+def test_a_message_cut_anywhere_takes_none_of_the_others_along() -> None:
+    whole = shipped(path="/a", properties={"plan": "pro", "n": 5}, session_properties={"b": True})
+    cut = [whole[:size] for size in range(FRAME.size, len(whole))]
+    values = [value for pair in zip([whole] * len(cut), cut, strict=True) for value in pair]
+    decoded = decoder("events", "avro", SHIPPED).decode(values)
+    assert decoded.positions.tolist() == list(range(0, len(values), 2))
+    assert {refusal.reason for refusal in decoded.rejected} == {Reason.NOT_DECODABLE}
+    # Most are read to a wrong seal, so that few good ones have to be read again.
+    assert decoded.reference_rows < len(cut) + len(cut) // 4
+
+
 @makers
 @pytest.mark.parametrize("schema_id", [7, 200, 0x00FF7F80, 0x7FFFFFFF])
 def test_any_schema_id_is_read_from_the_frame(make: Any, schema_id: int) -> None:

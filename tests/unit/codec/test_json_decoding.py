@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -84,6 +85,32 @@ def test_unknown_fields_are_kept_and_counted(events: Decoder) -> None:
         [("new", '"x"')],
     ]
     assert decoded.unknown_fields == {"new": 2, "other": 1}
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "hidden"),
+    [("1e5", "100000.0", ',"":1'), ("2e-3", "0.002", ","), ("[1e5]", "[100000.0]", ',"":1')],
+)
+def test_a_number_that_grows_does_not_hide_what_else_is_in_a_message(
+    events: Decoder, number: str, text: str, hidden: str
+) -> None:
+    """As rendered the message has the length of its known fields alone."""
+    value = raw("properties", f'{{"a":{number}}}')
+    decoded = events.decode([value[:-1] + f"{hidden}}}".encode()])
+    if hidden == ",":
+        assert [refusal.reason for refusal in decoded.rejected] == [Reason.NOT_DECODABLE]
+        return
+    (row,) = decoded.rows.to_pylist()
+    assert (row["properties"], row["extra"]) == ([("a", text)], [("", "1")])
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_ids_as_text_and_spaces_need_no_reference(separators: tuple[str, str]) -> None:
+    message = {**EVENT, "event_id": "17", "path": None, "properties": {"n": 1.5}}
+    value = json.dumps(message, separators=separators).encode()
+    decoded = decoder("events", "json", ShippedSchemas()).decode([value, sent()])
+    assert decoded.rows.column("event_id").to_pylist() == [17, (1 << 53) + 1]
+    assert decoded.reference_rows == 0
 
 
 def test_of_a_repeated_key_the_last_value_stands(events: Decoder) -> None:

@@ -1,0 +1,50 @@
+"""What a run has done, and where a bounded one ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from loader.lake.commit_log import CommitRecord
+
+#: A topic and a partition.
+Place = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counters of one run; ``seconds`` from the first poll to the last record."""
+
+    read: int = 0
+    written: int = 0
+    dead_lettered: int = 0
+    batches: int = 0
+    lost_batches: int = 0
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def add(self, record: CommitRecord) -> None:
+        """Count one record that won."""
+        self.read += record.read
+        self.written += record.written
+        self.dead_lettered += record.dead_lettered
+        self.batches += 1
+        self.files += len(record.files)
+        self.bytes += sum(file.bytes for file in record.files)
+
+
+@dataclass(slots=True)
+class Target:
+    """Where ``--until-caught-up`` ends.
+
+    Attributes:
+        ends: the high watermarks seen at start.
+        reached: partitions that said "end" since; the last offsets may be control records.
+    """
+
+    ends: dict[Place, int]
+    reached: set[Place] = field(default_factory=set)
+
+    def at(self, place: Place, offset: int) -> bool:
+        """Whether nothing is left before ``offset`` of what stood in Kafka at start."""
+        return place in self.reached or offset >= self.ends.get(place, 0)
