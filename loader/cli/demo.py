@@ -66,7 +66,8 @@ def demo(
         if svg:
             _draw(svg, steps.lines, outcome, monotonic() - started)
     finally:
-        steps.end()
+        # A step that is still open did not come to its end.
+        steps.end(done=False)
         if not keep:
             stack = Stack.open(home)
             if (home / "stack.json").exists():
@@ -100,14 +101,15 @@ class _Steps:
             sys.stderr.write(f"\r\x1b[2K{line}")
             sys.stderr.flush()
 
-    def end(self) -> None:
-        """The step is done: its last word stands."""
+    def end(self, *, done: bool = True) -> None:
+        """The step is over: its last word stands."""
         if not self._title:
             return
         if self._live:
             sys.stderr.write("\r\x1b[2K")
         seconds = monotonic() - self._started
-        line = f"[green]✓[/] {self._title:<44} [dim]{seconds:5.1f} s[/]  {self._text}"
+        mark = "[green]✓[/]" if done else "[red]✗[/]"
+        line = f"{mark} {self._title:<44} [dim]{seconds:5.1f} s[/]  {self._text}"
         self._out.print(line, soft_wrap=True)
         self.lines.append(line)
         self._title = ""
