@@ -13,6 +13,8 @@ ORDER = (
     "consumer",
     "reconciler",
     "compactor",
+    "monitor",
+    "deadletters",
     "warehouse",
     "lake",
     "codec",

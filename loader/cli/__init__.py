@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from loader import __version__
-from loader.cli import configuration, dead_letters, demo, events, jobs, laptop
+from loader.cli import configuration, dead_letters, demo, events, jobs, laptop, operators
 from loader.cli.common import configure_logs, context
 from loader.errors import LoaderError
 
@@ -27,6 +27,8 @@ app.command()(jobs.consume)
 app.command()(jobs.reconcile)
 app.command()(jobs.sync)
 app.command()(jobs.status)
+app.command()(operators.lag)
+app.add_typer(operators.lake, name="lake")
 app.add_typer(events.app, name="events")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(laptop.app, name="local")

@@ -13,8 +13,7 @@ import typer
 from loader.cli.common import Json, context, print_json
 
 if TYPE_CHECKING:
-    from loader.deadletters.letters import Content, Filters, Letter
-    from loader.deadletters.reading import Found
+    from loader.deadletters.letters import Content, Filters, Found, Letter
     from loader.deadletters.redriving import Report
 
 app = typer.Typer(
@@ -116,7 +115,7 @@ def _line(one: Found) -> str:
     copies = f"  {len(one.copies)} copies" if len(one.copies) > 1 else ""
     again = ", redriven" if one.redriven else ""
     return (
-        f"{letter.place!s:<8} {letter.origin}  {_plain(letter.reason)}  {_time(letter.time_ms)}  "
+        f"{letter.place!s:<8} {letter.origin}  {_plain(letter.reason)}  {_brief(letter.time_ms)}  "
         f"{letter.size:,} bytes  {one.state}{again}{copies}  {_plain(letter.error)}"
     )
 
@@ -244,7 +243,9 @@ def redrive(
         limit=limit,
         force=force,
         on_read=reading.show,
-        on_sent=lambda done: sending.show(len(done.sent), done.selected),
+        on_sent=lambda done: sending.show(
+            len(done.sent), min(limit or done.selected, done.selected)
+        ),
     )
     sending.end()
     if json:
@@ -254,7 +255,7 @@ def redrive(
         for sent in report.sent:
             letter = sent.letter
             typer.echo(
-                f"would send {letter.origin}  {_plain(letter.reason)}  {_time(letter.time_ms)}  "
+                f"would send {letter.origin}  {_plain(letter.reason)}  {_brief(letter.time_ms)}  "
                 f"{letter.size:,} bytes"
             )
     typer.echo(f"{len(report.sent):,} messages {'would be ' if dry_run else ''}sent again.")
@@ -298,6 +299,12 @@ def _time(time_ms: int, missing: str | None = "-") -> str | None:
     from loader.model.times import format_time
 
     return (format_time(time_ms * 1000) if time_ms >= 0 else "") or missing
+
+
+def _brief(time_ms: int) -> str:
+    """To the second, and without a blank: one word of a line."""
+    text = _time(time_ms) or "-"
+    return text if text == "-" else f"{text[:19]}Z"
 
 
 def _data(data: bytes | None) -> dict[str, str] | None:

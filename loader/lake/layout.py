@@ -14,6 +14,7 @@ LOG: Final = "log/"
 REGISTRY: Final = "registry/"
 STATE: Final = "state/"
 SYNC: Final = "sync/"
+REDRIVE: Final = "redrive/"
 
 #: What stands for the date or the bucket where a file holds several.
 MIXED: Final = "mixed"
@@ -71,3 +72,8 @@ def sync_folder(sync_id: str, table: str) -> str:
 def state_folder(kind: str, version: str) -> str:
     """Where one version of a folded state (e.g. ``users``) stands."""
     return f"{STATE}{kind}/{version}/"
+
+
+def redrive_marker(topic: str, partition: int, offset: int) -> str:
+    """The marker that says: the refused message that stood there was sent again."""
+    return f"{REDRIVE}{_topic(topic)}/{partition}/{offset:0{_OFFSET_DIGITS}d}.json"

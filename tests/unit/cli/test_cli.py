@@ -17,11 +17,19 @@ COMMANDS = [
     ("reconcile",),
     ("sync",),
     ("status",),
+    ("lag",),
+    ("lake",),
+    ("lake", "ls"),
+    ("lake", "verify"),
     ("simulate",),
     ("demo",),
     ("events",),
     ("events", "apply"),
     ("events", "list"),
+    ("dead-letters",),
+    ("dead-letters", "list"),
+    ("dead-letters", "show"),
+    ("dead-letters", "redrive"),
     ("local",),
     ("local", "up"),
     ("local", "down"),
@@ -72,7 +80,7 @@ def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
         "    result = CliRunner().invoke(app, [*command, '--help'])\n"
         "    assert result.exit_code == 0, (command, result.output)\n"
         "    words = ' '.join(result.output.split())\n"
-        "    group = command in [(), ('events',), ('local',), ('config',)]\n"
+        "    group = command in [(), ('events',), ('lake',), ('dead-letters',), ('local',), ('config',)]\n"
         "    assert group or 'Example: ' in words, (command, words)\n"
     )
     done = subprocess.run(
@@ -96,6 +104,7 @@ def test_version(tmp_path: Path) -> None:
         (("events", "apply", "nowhere.yaml"), 2),
         (("local", "status", "--dir", "nowhere"), 2),
         (("simulate", "--events", "0"), 2),
+        (("lag", "--warn-seconds", "60", "--stall-seconds", "30"), 2),
     ],
 )
 def test_a_users_mistake_is_one_clear_line_and_exit_2(

@@ -1,0 +1,1 @@
+"""What was refused: reading the dead-letter topic, and sending its messages again."""
