@@ -1,4 +1,4 @@
-"""kill -9 of the consumer before and after every effect on the lake; then a restart, and an equal lake."""
+"""kill -9 of the consumer before and after every effect; then a restart, and an equal lake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loader.config import Settings
 from loader.consumer import app
 from loader.lake import layout
 from loader.lake.s3 import S3Store
-from tests.support.kafka import event, produce
+from tests.support.kafka import event, produce, read_all
 from tests.support.lake import assert_each_offset_once, records, rows
 
 MESSAGES = 900
@@ -22,7 +22,7 @@ MESSAGES = 900
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("effect", ["data", "record"])
+@pytest.mark.parametrize("effect", ["letter", "data", "record"])
 def test_a_killed_consumer_leaves_a_lake_that_the_next_one_completes(
     settings: Settings, config_file: Path, effect: str, when: str, count: int
 ) -> None:
@@ -32,7 +32,7 @@ def test_a_killed_consumer_leaves_a_lake_that_the_next_one_completes(
         produce(
             servers,
             topic,
-            [event(n) for n in range(partition, MESSAGES, 3)],
+            [*(event(n) for n in range(partition, MESSAGES, 3)), b"{"],
             partition=partition,
         )
     killed = subprocess.run(
@@ -57,10 +57,15 @@ def test_a_killed_consumer_leaves_a_lake_that_the_next_one_completes(
 
     restarted = app.run(settings, until_caught_up=True, stop=threading.Event())
 
-    assert restarted.read == MESSAGES - before
-    assert_each_offset_once(store, topic, dict.fromkeys(range(3), MESSAGES // 3))
+    assert restarted.read == MESSAGES + 3 - before
+    assert_each_offset_once(store, topic, dict.fromkeys(range(3), MESSAGES // 3 + 1))
     table = rows(store, topic)
     assert sorted(table.column("event_id").to_pylist()) == list(range(MESSAGES))
+    # A letter may stand twice, never not at all; the records say which count.
+    letters = read_all(servers, settings.topics.dead_letters.name)
+    refused = {dict(letter.headers() or [])["dl-partition"] for letter in letters}
+    assert refused == {b"0", b"1", b"2"}
+    assert sum(record.dead_lettered for record in records(store, topic)) == 3
     named = {file.key for record in records(store, topic) for file in record.files}
     stored = {info.key for info in store.scan(layout.RAW)}
     assert named <= stored

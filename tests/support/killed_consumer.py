@@ -1,6 +1,6 @@
 """A consumer that dies by SIGKILL at one effect. Run as a program by the crash tests.
 
-Arguments: configuration file, effect (``data`` or ``record``), ``before`` or ``after`` it, and at
+Arguments: configuration file, effect (``letter``, ``data`` or ``record``), ``before`` or ``after`` it, and at
 which occurrence.
 """
 
@@ -10,11 +10,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from loader.config import load
 from loader.consumer import app
+from loader.kafka.dead_letters import DeadLetter, KafkaDeadLetters
 from loader.lake import layout
 from loader.lake.s3 import S3Store
 from loader.lake.store import ObjectInfo, ObjectStore
@@ -64,12 +65,34 @@ class MortalStore:
         self._inner.delete(keys)
 
     def _chosen(self, key: str) -> bool:
-        root = {"data": layout.RAW, "record": layout.LOG}[self._effect]
-        if not key.startswith(root):
+        root = {"data": layout.RAW, "record": layout.LOG}.get(self._effect)
+        if root is None or not key.startswith(root):
             return False
         with self._lock:
             self._left -= 1
             return self._left == 0
+
+
+class MortalLetters:
+    """The real dead-letter topic; the process dies at the chosen batch of letters."""
+
+    def __init__(self, inner: KafkaDeadLetters, when: str, count: int) -> None:
+        self._inner = inner
+        self._when = when
+        self._left = count
+        self._lock = threading.Lock()
+
+    def send(self, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        with self._lock:
+            self._left -= 1
+            chosen = self._left == 0
+        if chosen and self._when == "before":
+            _die()
+        self._inner.send(letters)
+        if chosen:
+            _die()
 
 
 def _die() -> None:
@@ -81,7 +104,14 @@ def _die() -> None:
 def main(config: str, effect: str, when: str, count: str) -> None:
     settings = load(Path(config), {})
     store = MortalStore(S3Store.open(settings.lake), effect, when, int(count))
-    app.run(settings, until_caught_up=True, stop=threading.Event(), store=store)
+    letters = KafkaDeadLetters(settings.kafka, settings.topics.dead_letters.name)
+    app.run(
+        settings,
+        until_caught_up=True,
+        stop=threading.Event(),
+        store=store,
+        dead_letters=MortalLetters(letters, when, int(count)) if effect == "letter" else letters,
+    )
 
 
 if __name__ == "__main__":
