@@ -31,7 +31,7 @@ from loader.kafka.clients import (
 from loader.lake.chain import Chains, Lost
 from loader.lake.commit_log import CommitRecord
 from loader.lake.positions import Evidence, start_offset
-from loader.logs import log
+from loader.logs import log, retried
 
 _POLL_MESSAGES = 10_000
 _POLL_SECONDS = 0.1
@@ -325,13 +325,18 @@ class Worker:
     def _evidence(self, consumer: Consumer, topic: str, partition: int) -> Evidence:
         tail = self._log.tail(topic, partition)
         tp = TopicPartition(topic, partition)
-        try:
-            log_start, high = consumer.get_watermark_offsets(tp, timeout=TIMEOUT)
-            committed = consumer.committed([tp], timeout=TIMEOUT)[0].offset
-        except KafkaException as error:
-            raise explain(
-                error.args[0], self._settings.kafka, f"offsets of {topic}[{partition}]"
-            ) from None
+
+        def ask() -> tuple[int, int, int]:
+            try:
+                log_start, high = consumer.get_watermark_offsets(tp, timeout=TIMEOUT)
+                return log_start, high, consumer.committed([tp], timeout=TIMEOUT)[0].offset
+            except KafkaException as error:
+                raise explain(
+                    error.args[0], self._settings.kafka, f"offsets of {topic}[{partition}]"
+                ) from None
+
+        # The coordinator may be moving just then: a rebalance is when it does.
+        log_start, high, committed = retried(ask)
         return Evidence(
             topic=topic,
             partition=partition,

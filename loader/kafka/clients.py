@@ -42,6 +42,28 @@ _REFUSED: Final = frozenset(
     }
 )
 
+#: The cluster is finding its feet: a leader or a group's coordinator moves, is elected or loads. The
+#: client marks none of these as retriable, though the same question is answered a moment later.
+_PASSING: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.NOT_CONTROLLER,
+    }
+)
+
 
 def common(settings: config.Kafka) -> dict[str, Any]:
     """What every client gets: the servers and the user's own properties."""
@@ -177,7 +199,7 @@ def explain(error: KafkaError, settings: config.Kafka, what: str) -> LoaderError
         return _Refused(
             f"{where}: {error.str()}.", hint="Check [kafka.client] and the ACLs of this user."
         )
-    if error.retriable() or error.code() < 0:
+    if error.retriable() or error.code() < 0 or error.code() in _PASSING:
         return Unreachable(
             f"{where}: {error.str()}.", hint="Is the broker up and kafka.bootstrap_servers right?"
         )
