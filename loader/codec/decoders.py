@@ -1,23 +1,48 @@
-"""The decoders that the consumers use: vectorised, with the reference decoder behind."""
+"""The decoders that the consumers use: compiled scanners, with the reference decoder behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from typing import Final, Literal, Protocol, cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from loader.codec.avro_batches import AvroBatches
-from loader.codec.contract import Decoded, Decoder
+from loader.codec.columns import Mask
+from loader.codec.contract import Decoded, Decoder, Rejected
 from loader.codec.fields import CONTRACTS, Contract
-from loader.codec.json_batches import JsonBatches
-from loader.codec.parts import Part, Positions, assemble, by_reference, moved
 from loader.codec.reference import ReferenceDecoder
 from loader.codec.schemas import SchemaSource
+from loader.codec.spans import Messages, Spans
+from loader.codec.values import Refused
 
-#: Bounds what a decoder holds at a time, and keeps it in memory that is used again.
-_PIECE_BYTES: Final = 16 << 20
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a scanner found.
+
+    Attributes:
+        spans: a row for each message.
+        sure: the rows that are surely what the reference decoder would give; the others hold anything.
+        schema_ids: int32, for each row of ``sure`` the writer's schema id (0 for JSON).
+    """
+
+    spans: Spans
+    sure: Mask
+    schema_ids: npt.NDArray[np.int32]
+
+
+class Scanner(Protocol):
+    """Decodes the messages that it can prove, all in one pass. Belongs to one thread."""
+
+    def scan(self, messages: Messages) -> Scanned:
+        """Find the values of all messages.
+
+        Raises:
+            Unreachable: a writer's schema cannot be fetched now.
+        """
+        ...
 
 
 def decoder(
@@ -25,19 +50,20 @@ def decoder(
     format: Literal["json", "avro"],  # noqa: A002 - the name that the configuration uses
     schemas: SchemaSource,
 ) -> Decoder:
-    """A decoder for one topic.
-
-    An instance belongs to one thread: it holds a DuckDB connection (JSON) or a cache (Avro).
+    """A decoder for one topic. An instance belongs to one thread.
 
     Args:
         contract: which message the topic carries.
         format: how the messages are written.
         schemas: where Avro writer schemas come from; not asked for JSON.
     """
+    from loader.codec.avro_scanner import AvroScanner  # noqa: PLC0415
+    from loader.codec.json_scanner import JsonScanner  # noqa: PLC0415
+
     fields = CONTRACTS[contract]
-    json = format == "json"
-    batches = JsonBatches(fields) if json else AvroBatches(fields, schemas)
-    return _Decoder(fields, batches, ReferenceDecoder(fields, format, schemas))
+    scanner: Scanner
+    scanner = JsonScanner(fields) if format == "json" else AvroScanner(fields, schemas)
+    return _Decoder(fields, scanner, ReferenceDecoder(fields, format, schemas))
 
 
 def reference_decoder(
@@ -47,48 +73,52 @@ def reference_decoder(
 ) -> Decoder:
     """The same by the specification alone: slow, and what ``decoder`` is measured against."""
     fields = CONTRACTS[contract]
-    return _Decoder(fields, None, ReferenceDecoder(fields, format, schemas))
+    return _Decoder(fields, _Nothing(fields), ReferenceDecoder(fields, format, schemas))
 
 
-class _Batches(Protocol):
-    """A vectorised decoder: gives rows, and the places that are left to the reference decoder."""
+class _Nothing:
+    """A scanner that is sure of nothing."""
 
-    def decode(self, values: Sequence[bytes]) -> tuple[list[Part], Positions]: ...
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+
+    def scan(self, messages: Messages) -> Scanned:
+        return Scanned(
+            spans=Spans.empty(self._contract, messages, entries=0, arena=0),
+            sure=np.zeros(len(messages), np.bool_),
+            schema_ids=np.zeros(len(messages), np.int32),
+        )
 
 
 class _Decoder:
-    """Asks the vectorised decoder first, and the reference for what that leaves."""
+    """Asks the scanner first, and the reference for what that leaves."""
 
-    def __init__(
-        self, contract: Contract, batches: _Batches | None, reference: ReferenceDecoder
-    ) -> None:
-        self._columns = contract.columns
-        self._batches = batches
+    def __init__(self, contract: Contract, scanner: Scanner, reference: ReferenceDecoder) -> None:
+        self._contract = contract
+        self._scanner = scanner
         self._reference = reference
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
-        """Decode a list of message values; every position is in ``positions`` or in ``rejected``."""
-        parts: list[Part] = []
-        done = np.zeros(len(values), np.bool_)
-        if self._batches is not None:
-            for places, picked in _pieces(values):
-                found, left = self._batches.decode(picked)
-                parts += [moved(part, places) for part in found]
-                done[places] = True
-                done[places[left]] = False
-        left = np.flatnonzero(~done)
-        more, rejected = by_reference(values, left, self._reference, self._columns)
-        return assemble([*parts, *more], rejected, self._columns, reference_rows=len(left))
-
-
-def _pieces(values: Sequence[bytes | None]) -> Iterator[tuple[Positions, Sequence[bytes]]]:
-    """The values that hold something, in runs of about ``_PIECE_BYTES``, and their places."""
-    places = np.arange(len(values))
-    filled = cast("Sequence[bytes]", values)
-    if not all(values):
-        places = np.flatnonzero(np.fromiter(map(bool, values), np.bool_, len(values)))
-        filled = [value for value in values if value]
-    size = np.cumsum(np.fromiter(map(len, filled), np.int64, len(filled)))
-    starts = np.flatnonzero(np.diff(size // _PIECE_BYTES, prepend=-1)).tolist()
-    for start, stop in pairwise([*starts, len(filled)]):
-        yield places[start:stop], filled[start:stop]
+        """See :class:`~loader.codec.contract.Decoder`."""
+        scanned = self._scanner.scan(Messages.join(values))
+        spans, accepted, schema_ids = scanned.spans, scanned.sure.copy(), scanned.schema_ids.copy()
+        rejected: list[Rejected] = []
+        left = np.flatnonzero(~scanned.sure).tolist()
+        for position in left:
+            try:
+                row = self._reference.decode_one(values[position])
+            except Refused as fault:
+                rejected.append(Rejected(position, fault.reason, fault.error))
+            else:
+                spans.put(position, row.values)
+                accepted[position] = True
+                schema_ids[position] = row.schema_id
+        positions = np.flatnonzero(accepted)
+        return Decoded(
+            spans=spans,
+            positions=positions,
+            schema_ids=schema_ids[positions],
+            rejected=tuple(rejected),
+            unknown_fields=spans.unknown(positions),
+            reference_rows=len(left),
+        )

@@ -1,0 +1,46 @@
+"""Functions that numba compiles: the loops over bytes that no array library has.
+
+They run without the GIL, so threads decode side by side. Machine code is kept in a cache that is named
+after the sources of this package: numba itself would not notice that a function called by a cached one
+has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import numba
+from numba.core import config as numba_config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _cache_folder() -> Path:
+    """A folder for machine code of exactly these sources; a temporary one where home is read-only."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    folder = Path(home) / "heap-loader" / "compiled" / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="heap-loader-compiled-"))
+    return folder
+
+
+# An empty NUMBA_CACHE_DIR means: ours. A person who sets it knows why.
+if not numba_config.CACHE_DIR:
+    numba_config.CACHE_DIR = str(_cache_folder())
+
+#: Compile a function: no GIL, kept on disk, integer division without a check for zero.
+compiled: Final = cast(
+    "Callable[[F], F]", numba.njit(nogil=True, cache=True, error_model="numpy")
+)

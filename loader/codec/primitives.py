@@ -1,0 +1,114 @@
+"""The smallest compiled pieces: eight or sixteen bytes at a time, UTF-8.
+
+They read and write a little beyond what they are asked for, so every byte array that they see ends in
+``PADDING`` bytes that belong to nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from loader.codec.compiled import compiled
+
+#: Bytes behind the end of every array that these functions read or write.
+PADDING: Final = 32
+
+_HIGH_BITS: Final = np.uint64(0x8080808080808080)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def load64(_context: Any, data: Any, place: Any) -> Any:
+    """The eight bytes at ``data[place:]``, little-endian, as uint64; unaligned, unchecked."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        word = builder.bitcast(pointer, ir.IntType(64).as_pointer())
+        return builder.load(word, align=1)
+
+    return types.uint64(data, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def copy16(_context: Any, to: Any, at: Any, source: Any, place: Any) -> Any:
+    """Copy sixteen bytes from ``source[place:]`` to ``to[at:]``; unaligned, unchecked."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(8), 16).as_pointer()
+        read = _pointer(context, builder, signature.args[2], arguments[2], arguments[3])
+        write = _pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        chunk = builder.load(builder.bitcast(read, kind), align=1)
+        builder.store(chunk, builder.bitcast(write, kind), align=1)
+        return context.get_dummy_value()
+
+    return types.void(to, types.intp, source, types.intp), generate
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.gep(data, [place])
+
+
+@compiled
+def copy(to: Any, at: int, source: Any, place: int, size: int) -> None:
+    """Copy ``size`` bytes; up to fifteen bytes behind them are overwritten too."""
+    done = 0
+    while done < size:
+        copy16(to, at + done, source, place + done)
+        done += 16
+
+
+@compiled
+def is_ascii(data: Any, start: int, stop: int) -> bool:
+    """True if ``data[start:stop]`` holds bytes below 0x80 only."""
+    place = start
+    found = np.uint64(0)
+    while place + 8 <= stop:
+        found |= load64(data, place)
+        place += 8
+    if found & _HIGH_BITS:
+        return False
+    while place < stop:
+        if data[place] >= 0x80:
+            return False
+        place += 1
+    return True
+
+
+@compiled
+def is_utf8(data: Any, start: int, stop: int) -> bool:
+    """True if ``data[start:stop]`` is well-formed UTF-8 (Unicode, table 3-7)."""
+    if is_ascii(data, start, stop):
+        return True
+    place = start
+    while place < stop:
+        byte = data[place]
+        if byte < 0x80:
+            place += 1
+            continue
+        if byte < 0xC2 or byte > 0xF4:
+            return False
+        size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+        if place + size > stop:
+            return False
+        second = data[place + 1]
+        low, high = 0x80, 0xBF
+        if byte == 0xE0:
+            low = 0xA0
+        elif byte == 0xED:
+            high = 0x9F
+        elif byte == 0xF0:
+            low = 0x90
+        elif byte == 0xF4:
+            high = 0x8F
+        if second < low or second > high:
+            return False
+        for later in range(2, size):
+            if data[place + later] & 0xC0 != 0x80:
+                return False
+        place += size
+    return True
