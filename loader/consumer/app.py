@@ -14,6 +14,7 @@ from typing import Literal
 from loader import config
 from loader.codec.decoders import decoder
 from loader.codec.schemas import ShippedSchemas
+from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Progress, Target
 from loader.consumer.worker import Worker
 from loader.consumer.writer import BatchWriter
@@ -102,7 +103,7 @@ def run(
         list(contracts),
         topic_ids=topic_ids,
         log_=log_,
-        writer=writer,
+        pipeline=Pipeline(writer),
         stop=stop,
         on_progress=on_progress,
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from confluent_kafka import Message
 
 from loader import config
+
+#: Bytes that a message takes in memory beside its value: the object, its key, the value's header.
+MESSAGE_BYTES: Final = 320
 
 
 @dataclass(slots=True)
@@ -38,6 +42,11 @@ class Buffer:
         self.messages += messages
         self.bytes += sum(map(len, messages))
 
+    @property
+    def weight(self) -> int:
+        """Bytes that it holds in memory."""
+        return self.bytes + MESSAGE_BYTES * len(self.messages)
+
     def closes(self, limits: config.Batch, now: float) -> bool:
         """True if the batch has met a limit. A message larger than the limit is a batch of its own."""
         return bool(self.messages) and (
@@ -68,3 +77,8 @@ class Batch:
     epoch: int
     messages: list[Message]
     bytes: int
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it holds in memory, as long as its messages are there."""
+        return self.bytes + MESSAGE_BYTES * len(self.messages)

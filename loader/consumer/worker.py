@@ -1,7 +1,7 @@
 """The consumer's loop: one thread owns the Kafka client, others decode, encode and upload.
 
-A partition has at most one batch in writing, because its next record must follow the one before
-it; the next batch fills meanwhile. What is held in memory is bounded: when it is too much, the
+Batches go through a :class:`~loader.consumer.pipeline.Pipeline`, which keeps the order of each
+partition. What is held in memory is bounded: when it is too much, the largest batches are closed, then
 partitions are paused and polling goes on, so that the group does not take us for dead.
 """
 
@@ -11,15 +11,15 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import groupby
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from loader import config
 from loader.consumer.batches import Buffer
+from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Place, Progress, Target
-from loader.consumer.writer import BatchWriter, Written
+from loader.consumer.writer import Written
 from loader.errors import LoaderError, NeedsOperator
 from loader.kafka.clients import (
     TIMEOUT,
@@ -35,10 +35,9 @@ from loader.logs import log, retried
 
 _POLL_MESSAGES = 10_000
 _POLL_SECONDS = 0.1
-_WRITERS = 2
-#: Value bytes that may wait for writing before partitions are paused, and below which they resume.
-_HIGH_WATER = 128 << 20
-_LOW_WATER = 64 << 20
+#: Bytes that may wait for writing before partitions are paused, and below which they resume.
+_HIGH_WATER = 192 << 20
+_LOW_WATER = 128 << 20
 #: Seconds between two runs of the cyclic collector over what came since: it visits every message held.
 _GARBAGE_SECONDS = 10.0
 #: Seconds that a rebalance or a stop waits for batches in writing.
@@ -53,7 +52,7 @@ class Worker:
         topics: the topics to read.
         topic_ids: Kafka's ids of them.
         log_: the lake's commit log.
-        writer: writes batches.
+        pipeline: writes batches; closed with the run.
         stop: set from outside to end the run.
         on_progress: called after each batch that won.
     """
@@ -65,7 +64,7 @@ class Worker:
         *,
         topic_ids: dict[str, str],
         log_: Chains[CommitRecord],
-        writer: BatchWriter,
+        pipeline: Pipeline,
         stop: threading.Event,
         on_progress: Callable[[Progress], None],
     ) -> None:
@@ -73,14 +72,12 @@ class Worker:
         self._topics = list(topics)
         self._topic_ids = topic_ids
         self._log = log_
-        self._writer = writer
+        self._pipeline = pipeline
         self._stop = stop
         self._on_progress = on_progress
         self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
         self._consumer: Consumer = new_consumer(settings.kafka)
         self._buffers: dict[Place, Buffer] = {}
-        self._writing: dict[Place, Future[Written]] = {}
-        self._writing_bytes: dict[Place, int] = {}
         self._epoch = 0
         self._paused = False
         self._tidied = 0.0
@@ -101,7 +98,6 @@ class Worker:
         gc.freeze()
         gc.disable()
         started = time.monotonic()
-        pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._consumer.subscribe(
             self._topics,
             on_assign=self._on_assign,
@@ -112,13 +108,13 @@ class Worker:
             while not self._stop.is_set() and not self._caught_up():
                 self._poll()
                 self._collect()
-                self._submit(pool)
+                self._submit()
                 self._balance()
             self._drain()
             self.progress.seconds = time.monotonic() - started
         finally:
-            self._drop_all()
-            pool.shutdown(wait=True, cancel_futures=True)
+            self._buffers.clear()
+            self._pipeline.close()
             gc.unfreeze()
             gc.enable()
             self._close()
@@ -171,7 +167,7 @@ class Worker:
 
     def _caught_up(self) -> bool:
         """Every assigned partition is at its target, and nothing waits to be written."""
-        if self._target is None or not self._buffers or self._writing:
+        if self._target is None or not self._buffers or len(self._pipeline):
             return False
         return all(
             not buffer.messages and self._target.at(place, buffer.first)
@@ -180,14 +176,13 @@ class Worker:
 
     # Writing
 
-    def _submit(self, pool: ThreadPoolExecutor) -> None:
+    def _submit(self) -> None:
         now = time.monotonic()
-        for place in self._due(now):
-            if len(self._writing) >= _WRITERS:
-                break
-            batch = self._buffers[place].close(self._position(place))
-            self._writing_bytes[place] = batch.bytes
-            self._writing[place] = pool.submit(self._writer.write, batch)
+        if self._pipeline.has_room():
+            for place in self._due(now):
+                if not self._pipeline.has_room():
+                    break
+                self._pipeline.submit(self._buffers[place].close(self._position(place)))
         if now - self._tidied >= _GARBAGE_SECONDS:
             gc.collect(0)
             self._tidied = now
@@ -202,13 +197,16 @@ class Worker:
         short = self._paused or self._held() >= _HIGH_WATER
         due: list[tuple[int, float, Place]] = []
         for place, buffer in self._buffers.items():
-            if not buffer.messages or place in self._writing:
+            if not buffer.messages or not self._pipeline.takes(place):
                 continue
             if buffer.closes(self._settings.batch, now) or self._at_end(place):
                 due.append((0, buffer.opened, place))
             elif short:
-                due.append((1, -buffer.bytes, place))
-        return [place for _, _, place in sorted(due)]
+                due.append((1, -buffer.weight, place))
+        due.sort()
+        # One of the largest is enough to make room.
+        closing = sum(1 for kind, _, _ in due if kind == 0)
+        return [place for _, _, place in due[: max(closing, 1)]]
 
     def _at_end(self, place: Place) -> bool:
         return self._target is not None and self._target.at(place, self._position(place))
@@ -219,15 +217,12 @@ class Worker:
         return max(position, self._buffers[place].first)
 
     def _collect(self) -> None:
-        for place in [place for place, future in self._writing.items() if future.done()]:
-            self._finish(place)
+        for written in self._pipeline.results():
+            self._finish(written)
 
-    def _finish(self, place: Place) -> None:
-        future = self._writing.pop(place)
-        self._writing_bytes.pop(place)
-        written = future.result()
+    def _finish(self, written: Written) -> None:
         record = written.record
-        buffer = self._buffers.get(place)
+        buffer = self._buffers.get((record.topic, record.partition))
         ours = buffer is not None and buffer.epoch == written.batch.epoch
         if isinstance(written.outcome, Lost):
             self.progress.lost_batches += 1
@@ -239,7 +234,8 @@ class Worker:
                 next=record.next,
                 chain_next=written.outcome.next,
             )
-            if buffer is not None and ours:
+            # Also where the batch was of an earlier assignment: those behind it were dropped with it.
+            if buffer is not None:
                 self._seek(buffer, written.outcome.next)
             return
         self.progress.add(record)
@@ -263,6 +259,7 @@ class Worker:
         buffer.messages = []
         buffer.bytes = 0
         buffer.first = offset
+        self._pipeline.begin((buffer.topic, buffer.partition), offset)
         if self._target is not None:
             self._target.reached.discard((buffer.topic, buffer.partition))
         self._consumer.seek(TopicPartition(buffer.topic, buffer.partition, offset))
@@ -278,16 +275,16 @@ class Worker:
     # Memory
 
     def _held(self) -> int:
-        return sum(b.bytes for b in self._buffers.values()) + sum(self._writing_bytes.values())
+        return sum(buffer.weight for buffer in self._buffers.values()) + self._pipeline.held()
 
     def _balance(self) -> None:
         """Pause all partitions above the high-water mark, resume them below the low one."""
         if self._paused:
-            wait(self._writing.values(), timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            self._pipeline.wait(_POLL_SECONDS)
         held = self._held()
-        if not self._paused and held >= _HIGH_WATER and self._writing:
+        if not self._paused and held >= _HIGH_WATER and len(self._pipeline):
             # A short wait is cheaper than a pause, which throws fetched messages away.
-            wait(self._writing.values(), timeout=1.0, return_when=FIRST_COMPLETED)
+            self._pipeline.wait(1.0)
             self._collect()
             if self._held() >= _HIGH_WATER:
                 self._paused = True
@@ -307,6 +304,7 @@ class Worker:
                 self._buffers[tp.topic, tp.partition] = Buffer(
                     tp.topic, tp.partition, offset, self._epoch
                 )
+                self._pipeline.begin((tp.topic, tp.partition), offset)
                 starts.append(TopicPartition(tp.topic, tp.partition, offset))
                 log.info("assigned", topic=tp.topic, partition=tp.partition, offset=offset)
         except LoaderError as error:
@@ -349,18 +347,18 @@ class Worker:
         )
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Drop open batches; let those in writing land, so that the next owner loses no work."""
+        """Drop open batches; let the one that is being committed land: the next owner loses no work."""
         places = [(tp.topic, tp.partition) for tp in partitions]
         for place in places:
             self._buffers.pop(place, None)
-        pending = [self._writing[place] for place in places if place in self._writing]
-        wait(pending, timeout=_DRAIN_SECONDS)
+        self._pipeline.drop(places, _DRAIN_SECONDS)
         if self._incremental:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._pipeline.drop([(tp.topic, tp.partition) for tp in partitions], 0.0)
         for tp in partitions:
             self._buffers.pop((tp.topic, tp.partition), None)
             log.warning("assignment lost", topic=tp.topic, partition=tp.partition)
@@ -368,12 +366,9 @@ class Worker:
     # Stopping
 
     def _drain(self) -> None:
-        """Let batches in writing land within a bound; what is open is dropped and read again."""
-        wait(self._writing.values(), timeout=_DRAIN_SECONDS)
+        """Let batches under way land within a bound; what is open is dropped and read again."""
+        self._pipeline.drain(_DRAIN_SECONDS)
         self._collect()
-
-    def _drop_all(self) -> None:
-        self._buffers.clear()
 
     def _close(self) -> None:
         """Leave the group. After a fatal error librdkafka's close may hang, so it gets a deadline."""
