@@ -145,7 +145,12 @@ class Batch(Section):
     """When a micro-batch of one partition is closed: whichever limit is met first."""
 
     max_rows: int = Field(100_000, ge=1, le=5_000_000, description="Messages.")
-    max_bytes: Size = Field(67_108_864, ge=1024, description='Message bytes, e.g. "64MiB".')
+    max_bytes: Size = Field(
+        134_217_728,
+        ge=1024,
+        le=1 << 29,
+        description='Message bytes, e.g. "128MiB"; at most 512 MiB.',
+    )
     max_age: Duration = Field(60.0, gt=0, description='Since its first message, e.g. "60s".')
 
 

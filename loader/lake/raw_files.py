@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from loader.lake import layout
 from loader.lake.commit_log import DataFile
 from loader.model.buckets import buckets_of
-from loader.model.events import PAGEVIEW_FIELDS, RAW_ONLY_FIELDS, SESSION_FIELDS
+from loader.model.events import RAW_TYPES
 
 #: A date with this many rows of a batch, or with half of them, gets a file of its own; all others share
 #: one. So n rows make at most n / 25,000 + 2 files. Device clocks lie, and events come late: a batch may
@@ -36,15 +36,19 @@ _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _MIN_DAY: Final = 1 - _EPOCH
 _MAX_DAY: Final = dt.date.max.toordinal() - _EPOCH
 
-# A dictionary pays only where values repeat; on the rest it costs a pass and is thrown away.
-_REPEATING: Final = frozenset(
-    {
-        *SESSION_FIELDS,
-        *PAGEVIEW_FIELDS,
-        *RAW_ONLY_FIELDS,
-        *("type", "target_text", "name", "_topic", "_partition", "_schema_id"),
-    }
-) - {"ip", "landing_page_query", "query", "hash"}
+# Text repeats within a batch: a session's columns, names of properties, pages. Where a column's values
+# do not, the writer gives its dictionary up after 1 MiB. Numbers and times do better without.
+_DICTIONARIES: Final = [
+    path
+    for name, kind in RAW_TYPES.items()
+    for path in (
+        (f"{name}.key_value.key", f"{name}.key_value.value")
+        if pa.types.is_map(kind)
+        else (name,)
+        if kind == pa.string() or name in {"_topic", "_partition", "_schema_id"}
+        else ()
+    )
+]
 _STATISTICS: Final = ("event_id", "user_id", "time", "_offset")
 
 
@@ -141,7 +145,7 @@ def encode(
         rows.schema,
         compression="zstd",
         compression_level=1,
-        use_dictionary=[name for name in filled if name in _REPEATING],
+        use_dictionary=_DICTIONARIES,
         write_statistics=[name for name in _STATISTICS if name in filled],
     ) as writer:
         writer.write_batch(rows, row_group_size=1 << 20)
