@@ -41,6 +41,4 @@ if not numba_config.CACHE_DIR:
     numba_config.CACHE_DIR = str(_cache_folder())
 
 #: Compile a function: no GIL, kept on disk, integer division without a check for zero.
-compiled: Final = cast(
-    "Callable[[F], F]", numba.njit(nogil=True, cache=True, error_model="numpy")
-)
+compiled: Final = cast("Callable[[F], F]", numba.njit(nogil=True, cache=True, error_model="numpy"))
