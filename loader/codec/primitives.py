@@ -26,7 +26,7 @@ def load64(_context: Any, data: Any, place: Any) -> Any:  # noqa: ARG001
     """The eight bytes at ``data[place:]``, little-endian, as uint64; unaligned, unchecked."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        pointer = element(context, builder, signature.args[0], arguments[0], arguments[1])
         word = builder.bitcast(pointer, ir.IntType(64).as_pointer())
         return builder.load(word, align=1)
 
@@ -39,8 +39,8 @@ def copy16(_context: Any, to: Any, at: Any, source: Any, place: Any) -> Any:  # 
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.VectorType(ir.IntType(8), 16).as_pointer()
-        read = _pointer(context, builder, signature.args[2], arguments[2], arguments[3])
-        write = _pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        read = element(context, builder, signature.args[2], arguments[2], arguments[3])
+        write = element(context, builder, signature.args[0], arguments[0], arguments[1])
         chunk = builder.load(builder.bitcast(read, kind), align=1)
         builder.store(chunk, builder.bitcast(write, kind), align=1)
         return context.get_dummy_value()
@@ -48,7 +48,8 @@ def copy16(_context: Any, to: Any, at: Any, source: Any, place: Any) -> Any:  # 
     return types.void(to, types.intp, source, types.intp), generate
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:
+def element(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:
+    """LLVM: the address of one element of an array, for intrinsics that read or write there."""
     data = context.make_array(kind)(context, builder, array).data
     return builder.gep(data, [place])
 

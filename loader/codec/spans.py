@@ -28,7 +28,8 @@ Order = npt.NDArray[np.int64]
 #: Places are 32-bit: messages and arena together stay below this.
 MAX_BYTES: Final = (1 << 31) - 1
 
-_EXTRA: Final = "extra"
+#: The map of the fields that the contract does not know.
+EXTRA_FIELD: Final = "extra"
 _CLEARED: Final = "cleared"
 
 
@@ -182,7 +183,7 @@ class Spans:
             source=messages.source,
             numbers=np.zeros((len(contract.ids) + 1, rows), np.int64),
             texts=texts,
-            maps={name: MapSpans.empty(rows, entries) for name in (*contract.maps, _EXTRA)},
+            maps={name: MapSpans.empty(rows, entries) for name in (*contract.maps, EXTRA_FIELD)},
             cleared=np.zeros(rows, np.uint8),
             arena=Arena(len(messages.source), arena),
         )
@@ -219,7 +220,7 @@ class Spans:
 
     def unknown(self, order: Order) -> dict[str, int]:
         """The names of the unknown fields in the given rows, and how often each came."""
-        extra = self.maps[_EXTRA]
+        extra = self.maps[EXTRA_FIELD]
         if extra.used == 0:
             return {}
         names = self._map(extra, order).keys.value_counts()
