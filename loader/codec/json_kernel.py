@@ -33,7 +33,6 @@ from loader.codec.json_fields import (
     ID,
     KIND,
     MAP,
-    MOMENT,
     PLACE,
     TEXT,
     UNKNOWN,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt

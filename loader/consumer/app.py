@@ -16,6 +16,7 @@ from loader.codec.decoders import decoder
 from loader.codec.schemas import ShippedSchemas
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Progress, Target
+from loader.consumer.steps import Steps
 from loader.consumer.worker import Worker
 from loader.consumer.writer import BatchWriter
 from loader.errors import Unreachable
@@ -87,6 +88,7 @@ def run(
         )
     log_ = commit_log(store)
     topic_ids = cluster.topic_ids(contracts)
+    steps = Steps()
     writer = BatchWriter(
         store,
         log_,
@@ -97,6 +99,7 @@ def run(
         limits=settings.dead_letters,
         topic_ids=topic_ids,
         writer=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        steps=steps,
     )
     worker = Worker(
         settings,
@@ -106,6 +109,7 @@ def run(
         pipeline=Pipeline(writer),
         stop=stop,
         on_progress=on_progress,
+        steps=steps,
     )
     try:
         return worker.run(target)

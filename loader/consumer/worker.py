@@ -17,8 +17,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from loader import config
 from loader.consumer.batches import Buffer
+from loader.consumer.memory import keep_freed_memory
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Place, Progress, Target
+from loader.consumer.steps import Steps
 from loader.consumer.writer import Written
 from loader.errors import LoaderError, NeedsOperator
 from loader.kafka.clients import (
@@ -55,6 +57,7 @@ class Worker:
         pipeline: writes batches; closed with the run.
         stop: set from outside to end the run.
         on_progress: called after each batch that won.
+        steps: takes the CPU time of polling.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Worker:
         pipeline: Pipeline,
         stop: threading.Event,
         on_progress: Callable[[Progress], None],
+        steps: Steps | None = None,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
@@ -83,7 +87,8 @@ class Worker:
         self._tidied = 0.0
         self._failure: LoaderError | None = None
         self._target: Target | None = None
-        self.progress = Progress()
+        self._steps = steps or Steps()
+        self.progress = Progress(steps=self._steps.seconds)
 
     def run(self, target: Target | None = None) -> Progress:
         """Consume until stopped, or until every assigned partition has reached its target.
@@ -93,6 +98,7 @@ class Worker:
             Unreachable: Kafka or the lake stayed away.
         """
         self._target = target
+        keep_freed_memory()
         # Millions of short-lived Message objects make the cyclic collector run for nothing.
         gc.collect()
         gc.freeze()
@@ -106,7 +112,8 @@ class Worker:
         )
         try:
             while not self._stop.is_set() and not self._caught_up():
-                self._poll()
+                with self._steps.timed("poll"):
+                    self._poll()
                 self._collect()
                 self._submit()
                 self._balance()

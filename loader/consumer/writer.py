@@ -19,13 +19,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import threading
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, cast
 
@@ -37,6 +35,7 @@ from confluent_kafka import Message
 from loader import config
 from loader.codec.contract import Decoded, Decoder, Rejected
 from loader.consumer.batches import Batch
+from loader.consumer.steps import Steps
 from loader.errors import NeedsOperator, Transient
 from loader.kafka.dead_letters import DeadLetter, DeadLetterSink
 from loader.lake import raw_files
@@ -81,25 +80,6 @@ class Prepared:
     bytes: int
 
 
-@dataclass(slots=True)
-class Steps:
-    """CPU seconds by step, summed over threads. Safe for threads."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Add this thread's CPU time inside to ``step``."""
-        started = time.thread_time()
-        try:
-            yield
-        finally:
-            with self._lock:
-                spent = time.thread_time() - started
-                self.seconds[step] = self.seconds.get(step, 0.0) + spent
-
-
 class BatchWriter:
     """Writes batches: `prepare` in any number of threads, `commit` one at a time for a partition.
 
@@ -112,6 +92,7 @@ class BatchWriter:
         limits: when too many are refused.
         topic_ids: Kafka's ids of the topics.
         writer: id of this process.
+        steps: takes the CPU time of each step.
     """
 
     def __init__(
@@ -125,6 +106,7 @@ class BatchWriter:
         limits: config.DeadLetters,
         topic_ids: Mapping[str, str],
         writer: str,
+        steps: Steps | None = None,
     ) -> None:
         self._store = store
         self._log = log
@@ -137,7 +119,7 @@ class BatchWriter:
         self._local = threading.local()
         self._uploads = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="upload")
         self._refused_in_a_row: dict[tuple[str, int], int] = {}
-        self.steps = Steps()
+        self._steps = steps or Steps()
 
     def prepare(self, batch: Batch) -> Prepared:
         """Decode, sort and encode a batch; its data files begin to be uploaded.
@@ -147,13 +129,13 @@ class BatchWriter:
         Raises:
             Unreachable: a writer's schema cannot be fetched now; nothing was changed.
         """
-        with self.steps.timed("messages"):
+        with self._steps.timed("messages"):
             messages = batch.messages
             values = cast("list[bytes | None]", list(map(Message.value, messages)))
             offsets = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
             arrived = map(itemgetter(1), map(Message.timestamp, messages))
             arrival_ms = np.fromiter(arrived, np.int64, len(messages))
-        with self.steps.timed("decode"):
+        with self._steps.timed("decode"):
             decoded = self._decoder(batch.topic).decode(values)
             del values
         letters = [_letter(batch, refused, arrival_ms) for refused in decoded.rejected]
@@ -161,14 +143,14 @@ class BatchWriter:
         messages.clear()
         lineage = _Lineage(batch, offsets, arrival_ms)
         uploads = []
-        with self.steps.timed("sort"):
+        with self._steps.timed("sort"):
             cuts = list(
                 raw_files.cut(decoded.number("time"), decoded.number("user_id"), self._buckets)
             )
         for cut in cuts:
-            with self.steps.timed("gather"):
+            with self._steps.timed("gather"):
                 rows = lineage.added(decoded, cut.rows)
-            with self.steps.timed("parquet"):
+            with self._steps.timed("parquet"):
                 file, body = raw_files.encode(
                     rows, cut, batch.topic, batch.partition, batch.first, batch.next
                 )
@@ -211,7 +193,7 @@ class BatchWriter:
         self._uploads.shutdown(cancel_futures=True)
 
     def _put(self, key: str, body: pa.Buffer) -> None:
-        with self.steps.timed("upload"):
+        with self._steps.timed("upload"):
             self._store.put(key, body.to_pybytes())
 
     def _record(
