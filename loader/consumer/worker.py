@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from loader import config
 from loader.consumer.batches import Buffer
+from loader.consumer.effects import Effect, Effects
 from loader.consumer.memory import keep_freed_memory
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Place, Progress, Target
@@ -58,6 +59,7 @@ class Worker:
         stop: set from outside to end the run.
         on_progress: called after each batch that won.
         steps: takes the CPU time of polling.
+        effects: told of each effect.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Worker:
         stop: threading.Event,
         on_progress: Callable[[Progress], None],
         steps: Steps | None = None,
+        effects: Effects | None = None,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
@@ -88,6 +91,7 @@ class Worker:
         self._failure: LoaderError | None = None
         self._target: Target | None = None
         self._steps = steps or Steps()
+        self._effects = effects or Effects()
         self.progress = Progress(steps=self._steps.seconds)
 
     def run(self, target: Target | None = None) -> Progress:
@@ -112,7 +116,7 @@ class Worker:
         )
         try:
             while not self._stop.is_set() and not self._caught_up():
-                with self._steps.timed("poll"):
+                with self._steps.timed("poll"), self._effects.doing(Effect.POLL):
                     self._poll()
                 self._collect()
                 self._submit()
@@ -275,7 +279,8 @@ class Worker:
         """Tell Kafka how far the lake is: a mirror for lag tools, never the truth."""
         offset = TopicPartition(record.topic, record.partition, record.next, metadata=record.batch)
         try:
-            self._consumer.commit(offsets=[offset], asynchronous=True)
+            with self._effects.doing(Effect.COMMIT_OFFSET):
+                self._consumer.commit(offsets=[offset], asynchronous=True)
         except KafkaException as error:
             log.warning("offset not mirrored to Kafka", error=error.args[0].str())
 
@@ -328,7 +333,8 @@ class Worker:
             consumer.pause(starts)
 
     def _evidence(self, consumer: Consumer, topic: str, partition: int) -> Evidence:
-        tail = self._log.tail(topic, partition)
+        with self._effects.doing(Effect.LIST_CHAIN):
+            tail = self._log.tail(topic, partition)
         tp = TopicPartition(topic, partition)
 
         def ask() -> tuple[int, int, int]:

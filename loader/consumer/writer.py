@@ -35,6 +35,7 @@ from confluent_kafka import Message
 from loader import config
 from loader.codec.contract import Decoded, Decoder, Rejected
 from loader.consumer.batches import Batch
+from loader.consumer.effects import Effect, Effects
 from loader.consumer.steps import Steps
 from loader.errors import NeedsOperator, Transient
 from loader.kafka.dead_letters import DeadLetter, DeadLetterSink
@@ -93,6 +94,7 @@ class BatchWriter:
         topic_ids: Kafka's ids of the topics.
         writer: id of this process.
         steps: takes the CPU time of each step.
+        effects: told of each effect.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class BatchWriter:
         topic_ids: Mapping[str, str],
         writer: str,
         steps: Steps | None = None,
+        effects: Effects | None = None,
     ) -> None:
         self._store = store
         self._log = log
@@ -120,6 +123,7 @@ class BatchWriter:
         self._uploads = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="upload")
         self._refused_in_a_row: dict[tuple[str, int], int] = {}
         self._steps = steps or Steps()
+        self._effects = effects or Effects()
 
     def prepare(self, batch: Batch) -> Prepared:
         """Decode, sort and encode a batch; its data files begin to be uploaded.
@@ -174,7 +178,9 @@ class BatchWriter:
             Unreachable: the store or the dead-letter topic stayed away.
         """
         self._check_limits(prepared)
-        self._dead_letters.send(prepared.letters)
+        if prepared.letters:
+            with self._effects.doing(Effect.SEND_LETTERS):
+                self._dead_letters.send(prepared.letters)
         for place, (file, body, upload) in enumerate(prepared.uploads):
             try:
                 upload.result()
@@ -186,14 +192,16 @@ class BatchWriter:
         # The same body whenever it is tried again: an answer that was lost is recognised by it.
         if not prepared.record.created:
             prepared.record = dataclasses.replace(prepared.record, created=created)
-        return Written(prepared.batch, prepared.record, self._log.append(prepared.record))
+        with self._effects.doing(Effect.PUT_RECORD):
+            outcome = self._log.append(prepared.record)
+        return Written(prepared.batch, prepared.record, outcome)
 
     def close(self) -> None:
         """Wait for uploads in flight and end the threads."""
         self._uploads.shutdown(cancel_futures=True)
 
     def _put(self, key: str, body: pa.Buffer) -> None:
-        with self._steps.timed("upload"):
+        with self._steps.timed("upload"), self._effects.doing(Effect.PUT_DATA):
             self._store.put(key, body.to_pybytes())
 
     def _record(
