@@ -33,4 +33,5 @@ def keep_freed_memory() -> bool:
         return False
     # One heap for all threads: another one could not hold a block of more than 64 MiB.
     wanted = {_ARENA_MAX: 1, _MMAP_THRESHOLD: _LARGEST, _TRIM_THRESHOLD: _NEVER}
-    return all([mallopt(parameter, value) == 1 for parameter, value in wanted.items()])
+    done = [mallopt(parameter, value) for parameter, value in wanted.items()]
+    return all(done)

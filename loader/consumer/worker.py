@@ -21,11 +21,11 @@ from loader.consumer.effects import Effect, Effects
 from loader.consumer.memory import keep_freed_memory
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Place, Progress, Target
+from loader.consumer.starts import Starts
 from loader.consumer.steps import Steps
 from loader.consumer.writer import Written
 from loader.errors import LoaderError, NeedsOperator
 from loader.kafka.clients import (
-    TIMEOUT,
     consumer_settings,
     explain,
     new_consumer,
@@ -33,8 +33,7 @@ from loader.kafka.clients import (
 )
 from loader.lake.chain import Chains, Lost
 from loader.lake.commit_log import CommitRecord
-from loader.lake.positions import Evidence, start_offset
-from loader.logs import log, retried
+from loader.logs import log
 
 _POLL_MESSAGES = 10_000
 _POLL_SECONDS = 0.1
@@ -76,9 +75,9 @@ class Worker:
         effects: Effects | None = None,
     ) -> None:
         self._settings = settings
+        self._effects = effects or Effects()
         self._topics = list(topics)
-        self._topic_ids = topic_ids
-        self._log = log_
+        self._starts = Starts(settings.kafka, topic_ids, log_, self._effects)
         self._pipeline = pipeline
         self._stop = stop
         self._on_progress = on_progress
@@ -91,7 +90,6 @@ class Worker:
         self._failure: LoaderError | None = None
         self._target: Target | None = None
         self._steps = steps or Steps()
-        self._effects = effects or Effects()
         self.progress = Progress(steps=self._steps.seconds)
 
     def run(self, target: Target | None = None) -> Progress:
@@ -312,7 +310,7 @@ class Worker:
         starts = []
         try:
             for tp in partitions:
-                offset = start_offset(self._evidence(consumer, tp.topic, tp.partition))
+                offset = self._starts.offset(consumer, tp.topic, tp.partition)
                 self._buffers[tp.topic, tp.partition] = Buffer(
                     tp.topic, tp.partition, offset, self._epoch
                 )
@@ -331,33 +329,6 @@ class Worker:
         consumer.resume(starts)
         if self._paused:
             consumer.pause(starts)
-
-    def _evidence(self, consumer: Consumer, topic: str, partition: int) -> Evidence:
-        with self._effects.doing(Effect.LIST_CHAIN):
-            tail = self._log.tail(topic, partition)
-        tp = TopicPartition(topic, partition)
-
-        def ask() -> tuple[int, int, int]:
-            try:
-                log_start, high = consumer.get_watermark_offsets(tp, timeout=TIMEOUT)
-                return log_start, high, consumer.committed([tp], timeout=TIMEOUT)[0].offset
-            except KafkaException as error:
-                raise explain(
-                    error.args[0], self._settings.kafka, f"offsets of {topic}[{partition}]"
-                ) from None
-
-        # The coordinator may be moving just then: a rebalance is when it does.
-        log_start, high, committed = retried(ask)
-        return Evidence(
-            topic=topic,
-            partition=partition,
-            topic_id=self._topic_ids[topic],
-            chain_next=tail.next if tail else None,
-            chain_topic_id=tail.topic_id if tail else None,
-            committed=committed if committed >= 0 else None,
-            log_start=log_start,
-            high_watermark=high,
-        )
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop open batches; let the one that is being committed land: the next owner loses no work."""
