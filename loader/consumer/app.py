@@ -14,6 +14,7 @@ from typing import Literal
 from loader import config
 from loader.codec.decoders import decoder
 from loader.codec.schemas import ShippedSchemas
+from loader.consumer.effects import Effects
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Progress, Target
 from loader.consumer.steps import Steps
@@ -41,6 +42,7 @@ def run(
     on_progress: Callable[[Progress], None] = lambda _: None,
     store: ObjectStore | None = None,
     dead_letters: DeadLetterSink | None = None,
+    effects: Effects | None = None,
 ) -> Progress:
     """Consume events and user updates into the lake.
 
@@ -51,6 +53,7 @@ def run(
         on_progress: called after each batch.
         store: instead of the configured lake.
         dead_letters: instead of the configured topic.
+        effects: told of each effect.
 
     Raises:
         UsageError: the lake is not configured as it stands.
@@ -100,6 +103,7 @@ def run(
         topic_ids=topic_ids,
         writer=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
         steps=steps,
+        effects=effects,
     )
     worker = Worker(
         settings,
@@ -110,6 +114,7 @@ def run(
         stop=stop,
         on_progress=on_progress,
         steps=steps,
+        effects=effects,
     )
     try:
         return worker.run(target)
