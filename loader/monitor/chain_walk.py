@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 from loader.errors import UsageError
 from loader.lake import layout
-from loader.lake.chain import ChainRecord
+from loader.lake.record_objects import ChainRecord
 from loader.lake.store import ObjectStore
 from loader.monitor.findings import Finding, Findings
 
