@@ -64,7 +64,7 @@ class RunningConsumer:
         wanted = _like(event, fields)
         with self._changed:
             self._changed.wait_for(
-                lambda: sum(map(wanted, self.lines)) >= count or self._ended, timeout=60
+                lambda: sum(map(wanted, self.lines)) >= count or self._ended, timeout=120
             )
             found = sum(map(wanted, self.lines))
         assert found >= count, f"{found} of {count} {event} {fields}:\n{self.tail()}"
@@ -93,9 +93,9 @@ class RunningConsumer:
 
     def _signal(self, number: signal.Signals) -> None:
         """To the process and to all it has started."""
-        every = [*psutil.Process(self.process.pid).children(recursive=True), self.process]
-        for one in every:
-            one.send_signal(number)
+        whole = psutil.Process(self.process.pid)
+        for process in (*whole.children(recursive=True), whole):
+            process.send_signal(number)
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
@@ -127,6 +127,10 @@ def consumers(config: Path) -> Iterator[Callable[..., RunningConsumer]]:
 
     try:
         yield start
+    except BaseException as error:
+        for number, consumer in enumerate(started):
+            error.add_note(f"--- consumer {number}\n{consumer.tail()}")
+        raise
     finally:
         for consumer in started:
             if consumer.process.poll() is None:
