@@ -44,6 +44,14 @@ class Starts:
             NeedsOperator: messages would be lost or read from a topic that is not the chain's.
             Unreachable: Kafka or the lake stayed away.
         """
+        return start_offset(self.evidence(consumer, topic, partition))
+
+    def evidence(self, consumer: Consumer, topic: str, partition: int) -> Evidence:
+        """What the lake and Kafka know of a partition now.
+
+        Raises:
+            Unreachable: one of them stayed away.
+        """
         with self._effects.doing(Effect.LIST_CHAIN):
             tail = self._log.tail(topic, partition)
         tp = TopicPartition(topic, partition)
@@ -59,7 +67,7 @@ class Starts:
 
         # The coordinator may be moving just then: a rebalance is when it does.
         log_start, high, committed = retried(ask)
-        evidence = Evidence(
+        return Evidence(
             topic=topic,
             partition=partition,
             topic_id=self._topic_ids[topic],
@@ -69,4 +77,3 @@ class Starts:
             log_start=log_start,
             high_watermark=high,
         )
-        return start_offset(evidence)

@@ -18,13 +18,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from loader import config
 from loader.consumer.batches import Buffer
 from loader.consumer.effects import Effect, Effects
+from loader.consumer.folder import Folder
 from loader.consumer.memory import keep_freed_memory
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Place, Progress, Target
 from loader.consumer.starts import Starts
 from loader.consumer.steps import Steps
+from loader.consumer.vigil import Vigil
 from loader.consumer.writer import Written
-from loader.errors import LoaderError, NeedsOperator
+from loader.errors import LoaderError
 from loader.kafka.clients import (
     consumer_settings,
     explain,
@@ -33,6 +35,7 @@ from loader.kafka.clients import (
 )
 from loader.lake.chain import Chains, Lost
 from loader.lake.commit_log import CommitRecord
+from loader.lake.positions import offset_out_of_range
 from loader.logs import log
 
 _POLL_MESSAGES = 10_000
@@ -55,6 +58,7 @@ class Worker:
         topic_ids: Kafka's ids of them.
         log_: the lake's commit log.
         pipeline: writes batches; closed with the run.
+        vigil: watches the topics while they are read.
         stop: set from outside to end the run.
         on_progress: called after each batch that won.
         steps: takes the CPU time of polling.
@@ -69,6 +73,7 @@ class Worker:
         topic_ids: dict[str, str],
         log_: Chains[CommitRecord],
         pipeline: Pipeline,
+        vigil: Vigil,
         stop: threading.Event,
         on_progress: Callable[[Progress], None],
         steps: Steps | None = None,
@@ -79,6 +84,7 @@ class Worker:
         self._topics = list(topics)
         self._starts = Starts(settings.kafka, topic_ids, log_, self._effects)
         self._pipeline = pipeline
+        self._vigil = vigil
         self._stop = stop
         self._on_progress = on_progress
         self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
@@ -89,6 +95,7 @@ class Worker:
         self._tidied = 0.0
         self._failure: LoaderError | None = None
         self._target: Target | None = None
+        self._folder = Folder(log_, self._effects)
         self._steps = steps or Steps()
         self.progress = Progress(steps=self._steps.seconds)
 
@@ -124,6 +131,7 @@ class Worker:
         finally:
             self._buffers.clear()
             self._pipeline.close()
+            self._folder.close()
             gc.unfreeze()
             gc.enable()
             self._close()
@@ -136,8 +144,9 @@ class Worker:
             messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
         except KafkaException as error:
             raise explain(error.args[0], self._settings.kafka, "consume") from None
-        if self._failure:
-            raise self._failure
+        failure = self._failure or self._vigil.fault
+        if failure:
+            raise failure
         now = time.monotonic()
         if any(map(Message.error, messages)):
             for message in messages:
@@ -162,17 +171,20 @@ class Worker:
             if self._target is not None:
                 self._target.reached.add(place)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise NeedsOperator(
-                f"{place[0]}[{place[1]}]: Kafka no longer has the offset that comes next "
-                f"({error.str()}).",
-                hint="Retention overtook the consumer, or the log was truncated. Nothing was skipped.",
-            )
+            raise self._out_of_range(place, error.str())
         elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
             log.warning("max.poll.interval.ms exceeded; joining the group again")
         elif error.fatal():
             raise explain(error, self._settings.kafka, "consume")
         else:
             log.warning("kafka", topic=place[0], partition=place[1], error=error.str())
+
+    def _out_of_range(self, place: Place, said: str) -> LoaderError:
+        buffer = self._buffers.get(place)
+        position = buffer.first if buffer else 0
+        if buffer and buffer.messages:
+            position = (buffer.messages[-1].offset() or 0) + 1
+        return offset_out_of_range(self._starts.evidence(self._consumer, *place), position, said)
 
     def _caught_up(self) -> bool:
         """Every assigned partition is at its target, and nothing waits to be written."""
@@ -191,7 +203,9 @@ class Worker:
             for place in self._due(now):
                 if not self._pipeline.has_room():
                     break
-                self._pipeline.submit(self._buffers[place].close(self._position(place)))
+                position = self._position(place)
+                batch = self._buffers[place].close(position, self._settings.batch)
+                self._pipeline.submit(batch)
         if now - self._tidied >= _GARBAGE_SECONDS:
             gc.collect(0)
             self._tidied = now
@@ -262,6 +276,7 @@ class Worker:
         )
         if ours:
             self._mirror(record)
+            self._folder.fold_if_due(record.topic, record.partition)
         self._on_progress(self.progress)
 
     def _seek(self, buffer: Buffer, offset: int) -> None:

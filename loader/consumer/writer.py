@@ -7,7 +7,7 @@ encoded. Nothing refers to it yet: after a crash it is an orphan.
 
 1. The limits on refused messages are checked.
 2. The refused ones are sent to the dead letters, and are acknowledged.
-3. The data files are in the store.
+3. The data files are in the store, and the topic is still the one that was read.
 4. The commit record is put, conditionally. Now the batch exists.
 
 The power may go out on any line: before 4 the batch is read again, after 4 it is in the chain.
@@ -25,28 +25,27 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from confluent_kafka import Message
 
-from loader import config
 from loader.codec.contract import Decoded, Decoder, Rejected
 from loader.consumer.batches import Batch
 from loader.consumer.effects import Effect, Effects
+from loader.consumer.limits import RefusalLimits
+from loader.consumer.lineage import Lineage, letter
 from loader.consumer.steps import Steps
-from loader.errors import NeedsOperator, Transient
+from loader.consumer.vigil import Vigil
+from loader.errors import Transient
 from loader.kafka.dead_letters import DeadLetter, DeadLetterSink
 from loader.lake import raw_files
 from loader.lake.chain import Chains, Lost, Won
 from loader.lake.commit_log import CommitRecord, DataFile
 from loader.lake.store import ObjectStore
-from loader.model.events import LINEAGE_COLUMNS, raw_schema
 
-#: A share of a handful of messages says nothing.
-_RATIO_FROM = 1000
 #: Requests under way at once.
 _UPLOADS: Final = 8
 
@@ -71,6 +70,7 @@ class Prepared:
         letters: the refused messages.
         refused: their places in the batch, and why.
         bytes: size of the data files, which are held until the record is put.
+        ticket: of the vigil's check that began after the last message was polled.
     """
 
     batch: Batch
@@ -79,6 +79,14 @@ class Prepared:
     letters: list[DeadLetter]
     refused: tuple[Rejected, ...]
     bytes: int
+    ticket: int = 0
+
+    def example(self) -> str:
+        """The first refused message, for people."""
+        if not self.refused:
+            return ""
+        first = self.refused[0]
+        return f"offset {self.letters[0].offset}, {first.reason}: {first.error}"
 
 
 class BatchWriter:
@@ -93,6 +101,7 @@ class BatchWriter:
         limits: when too many are refused.
         topic_ids: Kafka's ids of the topics.
         writer: id of this process.
+        vigil: says whether the topics are still the ones they were.
         steps: takes the CPU time of each step.
         effects: told of each effect.
     """
@@ -105,9 +114,10 @@ class BatchWriter:
         buckets: int,
         decoders: Callable[[str], Decoder],
         dead_letters: DeadLetterSink,
-        limits: config.DeadLetters,
+        limits: RefusalLimits,
         topic_ids: Mapping[str, str],
         writer: str,
+        vigil: Vigil | None = None,
         steps: Steps | None = None,
         effects: Effects | None = None,
     ) -> None:
@@ -118,10 +128,11 @@ class BatchWriter:
         self._dead_letters = dead_letters
         self._limits = limits
         self._topic_ids = topic_ids
+        self._ask = vigil.ask if vigil else lambda: 0
+        self._confirm = vigil.confirm if vigil else lambda _: None
         self._writer = writer
         self._local = threading.local()
         self._uploads = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="upload")
-        self._refused_in_a_row: dict[tuple[str, int], int] = {}
         self._steps = steps or Steps()
         self._effects = effects or Effects()
 
@@ -133,6 +144,7 @@ class BatchWriter:
         Raises:
             Unreachable: a writer's schema cannot be fetched now; nothing was changed.
         """
+        ticket = self._ask()
         with self._steps.timed("messages"):
             messages = batch.messages
             values = cast("list[bytes | None]", list(map(Message.value, messages)))
@@ -142,10 +154,10 @@ class BatchWriter:
         with self._steps.timed("decode"):
             decoded = self._decoder(batch.topic).decode(values)
             del values
-        letters = [_letter(batch, refused, arrival_ms) for refused in decoded.rejected]
+        letters = [letter(batch, refused, arrival_ms) for refused in decoded.rejected]
         record = self._record(batch, decoded, arrival_ms)
         messages.clear()
-        lineage = _Lineage(batch, offsets, arrival_ms)
+        lineage = Lineage(batch.topic, batch.partition, offsets, arrival_ms)
         uploads = []
         with self._steps.timed("sort"):
             cuts = list(
@@ -168,6 +180,7 @@ class BatchWriter:
             letters=letters,
             refused=decoded.rejected,
             bytes=sum(file.bytes for file in files),
+            ticket=ticket,
         )
 
     def commit(self, prepared: Prepared) -> Written:
@@ -177,7 +190,14 @@ class BatchWriter:
             NeedsOperator: too many messages are refused; no letter was sent.
             Unreachable: the store or the dead-letter topic stayed away.
         """
-        self._check_limits(prepared)
+        checked = self._limits.check(
+            prepared.batch.topic,
+            prepared.batch.partition,
+            prepared.batch.first,
+            prepared.record.read,
+            [refused.position for refused in prepared.refused],
+            prepared.example(),
+        )
         if prepared.letters:
             with self._effects.doing(Effect.SEND_LETTERS):
                 self._dead_letters.send(prepared.letters)
@@ -192,8 +212,12 @@ class BatchWriter:
         # The same body whenever it is tried again: an answer that was lost is recognised by it.
         if not prepared.record.created:
             prepared.record = dataclasses.replace(prepared.record, created=created)
+        # The messages are those of the topic that reading began with, and not of one made again.
+        self._confirm(prepared.ticket)
         with self._effects.doing(Effect.PUT_RECORD):
             outcome = self._log.append(prepared.record)
+        if isinstance(outcome, Won):
+            self._limits.landed(checked, prepared.record.next)
         return Written(prepared.batch, prepared.record, outcome)
 
     def close(self) -> None:
@@ -234,76 +258,3 @@ class BatchWriter:
         if topic not in decoders:
             decoders[topic] = self._decoders(topic)
         return decoders[topic]
-
-    def _check_limits(self, prepared: Prepared) -> None:
-        batch, refusals = prepared.batch, prepared.refused
-        read, count = prepared.record.read, len(refusals)
-        key = (batch.topic, batch.partition)
-        run = longest = self._refused_in_a_row.get(key, 0)
-        expected = 0
-        for refused in refusals:
-            run = run + 1 if refused.position == expected else 1
-            expected = refused.position + 1
-            longest = max(longest, run)
-        self._refused_in_a_row[key] = run if expected == read else 0
-        too_many = read >= _RATIO_FROM and count / read > self._limits.max_ratio
-        if too_many or longest > self._limits.max_consecutive:
-            first = refusals[0]
-            raise NeedsOperator(
-                f"{batch.topic}[{batch.partition}]: {count} of {read} messages from offset "
-                f"{batch.first} are refused, {longest} in a row (first: offset "
-                f"{prepared.letters[0].offset}, {first.reason}: {first.error}).",
-                hint="Stopped before they fill the dead letters. Mend the producer or the topic's "
-                "format; to let them through, raise dead_letters.max_ratio or max_consecutive.",
-            )
-
-
-class _Lineage:
-    """Where each message of a batch came from, as columns of the lake."""
-
-    def __init__(
-        self, batch: Batch, offsets: npt.NDArray[np.int64], arrival_ms: npt.NDArray[np.int64]
-    ) -> None:
-        self._topic = pa.array([batch.topic], pa.string())
-        self._partition = batch.partition
-        self._offsets = offsets
-        self._arrival = arrival_ms * 1000
-
-    def added(self, decoded: Decoded, order: npt.NDArray[np.int64]) -> pa.RecordBatch:
-        """Accepted messages in the given order, with the lineage behind their own columns."""
-        count, positions = len(order), decoded.positions[order]
-        lineage: list[pa.Array[Any]] = [
-            pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), self._topic),
-            pa.array(np.full(count, self._partition, np.int32)),
-            pa.array(self._offsets[positions]),
-            pa.array(self._arrival[positions]).view(LINEAGE_COLUMNS.field("_arrival_time").type),
-            pa.array(decoded.schema_ids[order]),
-        ]
-        rows = decoded.take(order)
-        return pa.RecordBatch.from_arrays([*rows.columns, *lineage], schema=raw_schema(rows.schema))
-
-
-def _letter(batch: Batch, refused: Rejected, arrival_ms: npt.NDArray[np.int64]) -> DeadLetter:
-    message = batch.messages[refused.position]
-    offset = message.offset()
-    assert offset is not None  # noqa: S101 - a consumed message has one
-    return DeadLetter(
-        topic=batch.topic,
-        partition=batch.partition,
-        offset=offset,
-        key=_bytes(message.key()),
-        value=_bytes(message.value()),
-        headers=_headers(message),
-        reason=str(refused.reason),
-        error=refused.error,
-        time_ms=int(arrival_ms[refused.position]),
-    )
-
-
-def _headers(message: Message) -> list[tuple[str, bytes | None]]:
-    headers: Any = message.headers() or []
-    return [(name, _bytes(value)) for name, value in headers]
-
-
-def _bytes(value: bytes | str | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value

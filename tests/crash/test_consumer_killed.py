@@ -18,6 +18,7 @@ from loader.kafka.dead_letters import DeadLetter, KafkaDeadLetters
 from loader.lake import layout
 from loader.lake.s3 import S3Store
 from tests.support.kafka import event, produce, read_all
+from tests.support.killed_consumer import FOLD_RECORDS, MAX_ROWS
 from tests.support.lake import assert_each_offset_once, records, rows
 
 MESSAGES = 900
@@ -116,10 +117,12 @@ def test_nothing_is_done_to_the_outside_that_has_no_name(settings: Settings) -> 
         if getattr(inside, "effect", None) is not expected:
             unnamed.append(what)
 
+    batch = settings.batch.model_copy(update={"max_rows": MAX_ROWS})
     app.run(
-        settings,
+        settings.model_copy(update={"batch": batch}),
         until_caught_up=True,
         stop=threading.Event(),
+        fold_records=FOLD_RECORDS,
         store=Store.open(settings.lake),
         dead_letters=Watched(settings.kafka, settings.topics.dead_letters.name),
         effects=Effects(watch),

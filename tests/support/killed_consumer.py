@@ -16,6 +16,11 @@ from loader.consumer import app
 from loader.consumer.effects import Effect, Effects, Side
 
 
+#: Small, so that a few hundred messages make many batches and several checkpoints.
+MAX_ROWS = 20
+FOLD_RECORDS = 3
+
+
 class Death:
     """Kills the process at the chosen side of the chosen occurrence of an effect."""
 
@@ -37,11 +42,14 @@ class Death:
 
 def main(config: str, effect: str, side: str, count: str) -> None:
     chosen: Side = "before" if side == "before" else "after"
+    settings = load(Path(config), {})
+    batch = settings.batch.model_copy(update={"max_rows": MAX_ROWS})
     app.run(
-        load(Path(config), {}),
+        settings.model_copy(update={"batch": batch}),
         until_caught_up=True,
         stop=threading.Event(),
         effects=Effects(Death(Effect(effect), chosen, int(count))),
+        fold_records=FOLD_RECORDS,
     )
 
 
