@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -43,6 +44,20 @@ def test_so_many_are_under_way_at_once_and_no_more() -> None:
 
     assert [n for n, _ in fetched_ahead(fetch, range(40), most=4)] == list(range(40))
     assert most == 4
+
+
+def test_keys_are_taken_as_they_are_needed() -> None:
+    taken: list[int] = []
+
+    def keys() -> Iterator[int]:
+        for n in range(100):
+            taken.append(n)
+            yield n
+
+    answers = fetched_ahead(lambda n: n, keys(), most=4)
+    beyond = [len(taken) - n for n, _ in answers]
+    assert beyond[:5] == [1, 2, 4, 4, 4]
+    assert max(beyond) == 4
 
 
 def test_a_failure_comes_out_in_its_place() -> None:
