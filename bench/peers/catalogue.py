@@ -1,0 +1,12 @@
+"""Every peer that the benchmark knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bench.peers.peer import Peer
+from bench.peers.spark import Spark
+
+PEERS: Final[tuple[Callable[[], Peer], ...]] = (Spark,)
+"""In the order of the table."""
