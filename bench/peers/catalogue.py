@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bench.peers.bytewax import Bytewax
 from bench.peers.peer import Peer
 from bench.peers.spark import Spark
 
-PEERS: Final[tuple[Callable[[], Peer], ...]] = (Spark,)
+PEERS: Final[tuple[Callable[[], Peer], ...]] = (Spark, Bytewax)
 """In the order of the table."""
