@@ -7,7 +7,8 @@ from typing import Final
 
 from bench.peers.bytewax import Bytewax
 from bench.peers.peer import Peer
+from bench.peers.quix import Quix
 from bench.peers.spark import Spark
 
-PEERS: Final[tuple[Callable[[], Peer], ...]] = (Spark, Bytewax)
+PEERS: Final[tuple[Callable[[], Peer], ...]] = (Spark, Bytewax, Quix)
 """In the order of the table."""
