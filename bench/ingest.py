@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from bench.peers.catalogue import PEERS
 from bench.peers.peer import Job, NotMeasurable, Peer, Target
 from bench.peers.schema_registry import schema_registry
 from bench.topics import Filled, fill
+from loader.errors import LoaderError
 from loader.local.environment import Environment
 from loader.local.stack import Stack
 
@@ -153,7 +155,6 @@ class _Bench:
         self._peers = peers
         self._console = console
         self._files = file_system(environment.s3)
-        self._runs = 0
         self._workers = options.workers if has_workers() else 1
 
     def run(self, topics: list[Filled], series: dict[tuple[str, str, str], Series]) -> None:
@@ -202,14 +203,14 @@ class _Bench:
         )
 
     def _ours(self, topic: Filled) -> Figures:
-        prefix = self._fresh()
+        prefix = _fresh()
         try:
             return consume(topic, prefix, self._workers, self._files, self._folder / "run.log")
         finally:
             self._forget("s3", f"{self._environment.s3.bucket}/{prefix}")
 
     def _peer(self, peer: Peer, target: Target, topic: Filled) -> Figures:
-        fresh = self._fresh()
+        fresh = _fresh()
         scratch = self._folder / f"{fresh}-scratch"
         scratch.mkdir()
         s3 = self._environment.s3
@@ -251,10 +252,10 @@ class _Bench:
         with suppress(OSError):
             self._system(target).delete_dir(path)
 
-    def _fresh(self) -> str:
-        """A name of its own for each run, so that every run reads everything and writes anew."""
-        self._runs += 1
-        return f"run{self._runs}"
+
+def _fresh() -> str:
+    """A name of its own for each run, so that every run reads everything and writes anew."""
+    return f"run{uuid.uuid4().hex[:12]}"
 
 
 def _report(
@@ -293,3 +294,5 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+    except LoaderError as error:
+        sys.exit(str(error))

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 _STRIDE_SECONDS = 0.05
+_ASK_SECONDS = 0.2
 _GRACE_SECONDS = 20.0
 
 
@@ -60,8 +61,9 @@ def run(
         log: takes its stderr.
         cwd: its working directory.
         timeout: seconds after which it counts as stuck.
-        until: for a program that never ends by itself: asked again and again, and once it says yes
-            the program is told to end (SIGTERM). How it then ends does not matter.
+        until: for a program that never ends by itself: asked five times a second, and once it says
+            yes the program is told to end (SIGTERM). How it then ends does not matter. It may raise
+            RunFailed if it sees that the program never will be done.
 
     Raises:
         RunFailed: it failed or was stuck.
@@ -111,14 +113,19 @@ def _wait(
 ) -> bool:
     """Wait until the process is about to be reaped; returns whether ``until`` ended it."""
     fulfilled = False
+    asked = 0.0
     while not _ended(process.pid):
         if time.perf_counter() > deadline:
-            os.killpg(process.pid, signal.SIGKILL)
+            if fulfilled:
+                os.killpg(process.pid, signal.SIGKILL)
+                continue
             raise RunFailed("it was stuck and has been ended.")
-        if until is not None and not fulfilled and until():
-            fulfilled = True
-            process.terminate()
-            deadline = time.perf_counter() + _GRACE_SECONDS
+        if until is not None and not fulfilled and time.perf_counter() - asked > _ASK_SECONDS:
+            asked = time.perf_counter()
+            fulfilled = until()
+            if fulfilled:
+                process.terminate()
+                deadline = time.perf_counter() + _GRACE_SECONDS
         time.sleep(0.02)
     return fulfilled
 

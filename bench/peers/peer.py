@@ -52,6 +52,11 @@ class Job:
     scratch: Path
     log: Path
 
+    @property
+    def timeout(self) -> float:
+        """Seconds after which a system counts as stuck: ten times what the slowest one takes."""
+        return 600 + self.events / 1000
+
     def document(self) -> dict[str, Any]:
         """What a job script is told, secrets of the local stack included."""
         return {
@@ -138,12 +143,13 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A job script: told its job by a JSON file, it prints ``{"started": .., "ended": ..}``.
+    """A job script: told its job by the file that ``$BENCH_JOB`` names, it prints one line of JSON:
+    ``{"started": .., "ended": ..}``, seconds since the epoch.
 
     It may print that line more than once (one a process): the first start and the last end count.
 
     Attributes:
-        argv: interpreter and script; the path of the job's file is added.
+        argv: interpreter and script.
         env: its environment.
         more: added to the job's document.
     """
@@ -160,8 +166,13 @@ class Script:
         """
         path = job.scratch / "job.json"
         path.write_text(json.dumps({**job.document(), **self.more}))
-        argv = [part.replace("{job}", str(path)) for part in self.argv]
-        measured = run(argv, env={**self.env, "BENCH_JOB": str(path)}, log=job.log, cwd=job.scratch)
+        measured = run(
+            self.argv,
+            env={**self.env, "BENCH_JOB": str(path)},
+            log=job.log,
+            cwd=job.scratch,
+            timeout=job.timeout,
+        )
         spans = [json.loads(line) for line in measured.output.splitlines() if _is_span(line)]
         if not spans:
             raise RunFailed(f"it did not say when it started and ended:\n{measured.output[-2000:]}")
