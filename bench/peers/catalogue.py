@@ -6,9 +6,15 @@ from collections.abc import Callable
 from typing import Final
 
 from bench.peers.bytewax import Bytewax
+from bench.peers.flink import Flink
 from bench.peers.peer import Peer
 from bench.peers.quix import Quix
 from bench.peers.spark import Spark
 
-PEERS: Final[tuple[Callable[[], Peer], ...]] = (Spark, Bytewax, Quix)
+PEERS: Final[tuple[Callable[[], Peer], ...]] = (
+    Spark,
+    Flink,
+    Bytewax,
+    Quix,
+)
 """In the order of the table."""
