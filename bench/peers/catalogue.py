@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bench.peers.bytewax import Bytewax
+from bench.peers.connect import Connect
 from bench.peers.flink import Flink
 from bench.peers.peer import Peer
 from bench.peers.quix import Quix
@@ -16,5 +17,6 @@ PEERS: Final[tuple[Callable[[], Peer], ...]] = (
     Flink,
     Bytewax,
     Quix,
+    Connect,
 )
 """In the order of the table."""
