@@ -7,6 +7,7 @@ from typing import Final
 
 from bench.peers.bytewax import Bytewax
 from bench.peers.connect import Connect
+from bench.peers.dlt import Dlt
 from bench.peers.flink import Flink
 from bench.peers.peer import Peer
 from bench.peers.quix import Quix
@@ -18,5 +19,6 @@ PEERS: Final[tuple[Callable[[], Peer], ...]] = (
     Bytewax,
     Quix,
     Connect,
+    Dlt,
 )
 """In the order of the table."""
