@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bench.peers.bento import Bento
 from bench.peers.bytewax import Bytewax
 from bench.peers.connect import Connect
 from bench.peers.dlt import Dlt
@@ -19,6 +20,7 @@ PEERS: Final[tuple[Callable[[], Peer], ...]] = (
     Bytewax,
     Quix,
     Connect,
+    Bento,
     Dlt,
 )
 """In the order of the table."""
