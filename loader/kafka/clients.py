@@ -32,6 +32,9 @@ _PROTOCOL: Final[dict[str, Any]] = {
     "allow.auto.create.topics": False,
 }
 
+#: Static membership: the id under which a consumer is known to its group.
+_INSTANCE: Final = "group.instance.id"
+
 _REFUSED: Final = frozenset(
     {
         KafkaError._AUTHENTICATION,
@@ -100,6 +103,20 @@ def consumer_settings(settings: config.Kafka) -> dict[str, Any]:
         **_PROTOCOL,
         "group.id": settings.group_id,
     }
+
+
+def as_static_member(settings: config.Kafka, instance_id: str) -> config.Kafka:
+    """The same settings for a consumer that joins its group under an id of its own (KIP-345).
+
+    Raises:
+        UsageError: the user gives all consumers the same id.
+    """
+    if _INSTANCE in settings.client:
+        raise UsageError(
+            f"kafka.client.{_INSTANCE} and consumer.static_id are both set.",
+            hint="Keep consumer.static_id: it gives each worker an id of its own.",
+        )
+    return settings.model_copy(update={"client": {**settings.client, _INSTANCE: instance_id}})
 
 
 def producer_settings(settings: config.Kafka) -> dict[str, Any]:
@@ -195,6 +212,18 @@ class Cluster:
 def explain(error: KafkaError, settings: config.Kafka, what: str) -> LoaderError:
     """A Kafka error as one of ours, naming the servers and what was being done."""
     where = f"Kafka at {settings.bootstrap_servers}, {what}"
+    if _says(error, KafkaError.FENCED_INSTANCE_ID):
+        return UsageError(
+            f"{where}: another consumer joined group {settings.group_id} as "
+            f"{settings.client.get(_INSTANCE)} and took this one's place.",
+            hint="Every host needs a consumer.static_id of its own; is an older process still running?",
+        )
+    if _says(error, KafkaError.UNRELEASED_INSTANCE_ID):
+        return Unreachable(
+            f"{where}: group {settings.group_id} still has a member {settings.client.get(_INSTANCE)}.",
+            hint="If it was killed, the group forgets it after its session timeout; if it runs, give "
+            "every host a consumer.static_id of its own.",
+        )
     if error.code() in _REFUSED:
         return _Refused(
             f"{where}: {error.str()}.", hint="Check [kafka.client] and the ACLs of this user."
@@ -204,6 +233,13 @@ def explain(error: KafkaError, settings: config.Kafka, what: str) -> LoaderError
             f"{where}: {error.str()}.", hint="Is the broker up and kafka.bootstrap_servers right?"
         )
     return Terminal(f"{where}: {error.str()}.")
+
+
+def _says(error: KafkaError, code: int) -> bool:
+    """Whether an error is ``code``, or the client's end because of it: that one has only its text."""
+    if error.code() == KafkaError._FATAL:
+        return KafkaError(code).str() in error.str()
+    return error.code() == code
 
 
 class _Refused(Terminal):
