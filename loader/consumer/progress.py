@@ -12,7 +12,10 @@ Place = tuple[str, int]
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of one run; ``seconds`` from the first poll to the last record."""
+    """Counters of one run; ``seconds`` from the first poll to the last record.
+
+    ``requests`` are HTTP requests to the lake, whatever they did and however often they were tried.
+    """
 
     read: int = 0
     written: int = 0
@@ -22,6 +25,7 @@ class Progress:
     files: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    requests: int = 0
 
     def add(self, record: CommitRecord) -> None:
         """Count one record that won."""
@@ -40,10 +44,13 @@ class Target:
     Attributes:
         ends: the high watermarks seen at start.
         reached: partitions that said "end" since; the last offsets may be control records.
+        shared: several workers share the work. None of them knows all partitions, and one that left
+            would only hand its own ones to the others: all go on until they are told to stop.
     """
 
     ends: dict[Place, int]
     reached: set[Place] = field(default_factory=set)
+    shared: bool = False
 
     def at(self, place: Place, offset: int) -> bool:
         """Whether nothing is left before ``offset`` of what stood in Kafka at start."""
