@@ -10,7 +10,7 @@ from typing import Self
 
 from loader import config
 from loader.consumer import app
-from loader.consumer.memory import MemoryWatch
+from loader.consumer.memory_limit import MemoryWatch
 from loader.consumer.observer import Observer
 from loader.consumer.progress import Progress, Target
 from loader.consumer.reports import Report

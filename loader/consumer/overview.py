@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Final
@@ -19,8 +20,6 @@ from loader.metrics import Samples, Snapshot, lasting, merged
 #: Seconds in which a worker's loop goes round at the latest: a rebalance waits 20 s for what is in writing,
 #: then asks Kafka and the lake, with retries. Twice that, and the worker is taken to hang.
 LOOP_SECONDS: Final = 30.0
-
-_COUNTERS = [f.name for f in fields(Progress) if f.name != "seconds"]
 
 
 @dataclass(slots=True)
@@ -177,7 +176,18 @@ class Overview:
 
 
 def _sum(parts: list[Progress]) -> Progress:
-    return Progress(**{name: sum(getattr(part, name) for part in parts) for name in _COUNTERS})
+    """Every counter summed but ``seconds``, which overlap; counters by name are summed by name."""
+    total = Progress()
+    for one in (f.name for f in fields(Progress) if f.name != "seconds"):
+        values = [getattr(part, one) for part in parts]
+        if isinstance(getattr(total, one), dict):
+            by_name: Counter[str] = Counter()
+            for value in values:
+                by_name.update(value)
+            setattr(total, one, dict(by_name))
+        else:
+            setattr(total, one, sum(values))
+    return total
 
 
 def _earliest(times: list[float]) -> float:

@@ -11,7 +11,7 @@ import sys
 import threading
 
 from loader import logs
-from loader.consumer.memory import MemoryExceeded
+from loader.consumer.memory_limit import MemoryExceeded
 from loader.consumer.reports import End, Report, Start
 from loader.consumer.signals import stop_on_signals
 from loader.errors import LoaderError

@@ -244,8 +244,8 @@ def test_two_hosts_with_one_static_id_are_told(config_file: Path, filled: str) -
         with consuming(config_file, "--workers", "2", env=same):
             status, _ = older.end()
     assert status == 2
-    assert re.search(r"another consumer joined group \S+ as host-a-[01]", older.text)
-    assert "consumer.static_id" in older.text
+    assert re.search(r"another consumer (has )?joined group", older.text)
+    assert "of its own" in older.text
 
 
 def test_a_configuration_that_does_not_fit_the_lake_stops_all_at_once(

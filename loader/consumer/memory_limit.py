@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -36,12 +38,22 @@ class MemoryExceeded(LoaderError):
     """A worker stayed above its limit. What it had open is read again by whoever comes next."""
 
 
+def give_back() -> None:
+    """Let the C allocator return what it keeps for later. Nothing happens where it is not glibc's."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class MemoryWatch:
     """Watches the resident memory of this process.
+
+    What the allocator keeps for later is resident too, however little is in use. So before anything
+    counts as above the limit, and again before a worker has to end for it, that is given back.
 
     Args:
         limit: bytes.
         resident: asks for it, in bytes; None asks the system.
+        give_back: returns what is kept without being used.
         clock: monotonic seconds.
     """
 
@@ -50,24 +62,31 @@ class MemoryWatch:
         limit: int,
         *,
         resident: Callable[[], int] | None = None,
+        give_back: Callable[[], None] = give_back,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         process = psutil.Process()
         self._limit = limit
         self._ask = resident or (lambda: int(process.memory_info().rss))
+        self._give_back = give_back
         self._clock = clock
         self._above_since: float | None = None
         self.resident = 0
 
     def look(self) -> bool:
         """True if memory has been above the limit at every look of the last half minute."""
-        self.resident = self._ask()
         now = self._clock()
+        due = self._above_since is not None and now - self._above_since >= _PATIENCE
+        self.resident = self._ask()
+        if self.resident > self._limit and (due or self._above_since is None):
+            self._give_back()
+            self.resident = self._ask()
         if self.resident <= self._limit:
             self._above_since = None
-        elif self._above_since is None:
+            return False
+        if self._above_since is None:
             self._above_since = now
-        return self._above_since is not None and now - self._above_since >= _PATIENCE
+        return due
 
     def error(self) -> MemoryExceeded:
         """What to say about it."""

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from loader.consumer.member import Reporter
-from loader.consumer.memory import MemoryWatch, water_marks
+from loader.consumer.memory_limit import MemoryWatch, water_marks
 from loader.consumer.observer import Observer
 from loader.consumer.reports import Report
 
@@ -33,9 +33,18 @@ class Machine:
     def __init__(self) -> None:
         self.now = 100.0
         self.resident = 0
+        self.kept = 0
+        self.trims = 0
+
+    def trim(self) -> None:
+        self.resident -= self.kept
+        self.kept = 0
+        self.trims += 1
 
     def watch(self, limit: int) -> MemoryWatch:
-        return MemoryWatch(limit, resident=lambda: self.resident, clock=lambda: self.now)
+        return MemoryWatch(
+            limit, resident=lambda: self.resident, give_back=self.trim, clock=lambda: self.now
+        )
 
 
 def test_only_memory_that_stays_above_the_limit_counts() -> None:
@@ -48,6 +57,22 @@ def test_only_memory_that_stays_above_the_limit_counts() -> None:
         assert not watch.look()
     machine.now += 1.0
     assert watch.look()
+
+
+def test_what_is_kept_for_later_is_given_back_before_anything_counts() -> None:
+    machine = Machine()
+    watch = machine.watch(500)
+    machine.resident, machine.kept = 900, 500
+    assert not watch.look()
+    assert (watch.resident, machine.trims) == (400, 1)
+    machine.resident, machine.kept = 900, 100
+    for _ in range(3):
+        assert not watch.look()
+        machine.now += 10.0
+    assert machine.trims == 2, "once above, it is not done again and again"
+    machine.kept = 400
+    assert not watch.look(), "used and freed meanwhile"
+    assert machine.trims == 3
 
 
 def test_what_is_said_names_the_limit_and_the_way_out() -> None:
