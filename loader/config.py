@@ -169,6 +169,13 @@ class Consumer(Section):
         description='Resident memory of one worker, e.g. "700MiB". What it buffers is derived from '
         "it; a worker that stays above it for half a minute lets go and is started again.",
     )
+    patience: Duration = Field(
+        600.0,
+        ge=0,
+        description="How long S3, the schema registry or the dead-letter topic may stay away before a "
+        "worker ends with status 4. It keeps what it has, reads no more than fits, and goes on when "
+        "they are back. A bounded run does not wait.",
+    )
     stop_timeout: Duration = Field(
         30.0, gt=0, description="Time that workers have to let go after SIGTERM, before SIGKILL."
     )

@@ -112,7 +112,7 @@ def run(
         list(kinds),
         topic_ids=topic_ids,
         log_=log_,
-        pipeline=Pipeline(writer),
+        pipeline=Pipeline(writer, patience=0 if target else settings.consumer.patience),
         vigil=vigil,
         stop=stop,
         on_progress=on_progress,

@@ -11,11 +11,12 @@ import psutil
 
 from loader.errors import LoaderError
 
-#: Resident bytes that do not depend on what waits: 145 MiB of an idle worker, 64 MiB that Kafka's client
-#: may have fetched ahead, and what libraries keep of the batches that they worked on.
+#: Resident bytes that do not depend on what waits: 200 MiB of a worker that has decoded and encoded
+#: once, 64 MiB that Kafka's client may have fetched ahead, and the requests for that.
 _BASE = 316 << 20
-#: Resident bytes for each message byte that waits, at the worst moment: as messages, as columns, as files.
-_PER_BYTE = 3
+#: Resident bytes for each byte that waits, at the worst moment: a batch that is decoded stands there as
+#: messages, joined, as spans and as columns; the others only wait.
+_PER_BYTE = 2
 #: Seconds above the limit after which a worker ends; a batch in writing is over long before.
 _PATIENCE = 30.0
 
@@ -27,11 +28,11 @@ def water_marks(memory_bytes: int) -> tuple[int, int]:
         memory_bytes: the worker's limit, ``consumer.memory``; at least 384 MiB.
 
     Returns:
-        ``(high, low)`` in message bytes polled and not in the lake yet: partitions are paused at
-        ``high`` and resumed below ``low``, half of it. 700 MiB give 128 MiB and 64 MiB.
+        ``(high, low)`` in bytes of messages polled and not in the lake yet: partitions are paused at
+        ``high`` and resumed below ``low``, two thirds of it. 700 MiB give 192 MiB and 128 MiB.
     """
     high = max(memory_bytes - _BASE, 0) // _PER_BYTE
-    return high, high // 2
+    return high, high * 2 // 3
 
 
 class MemoryExceeded(LoaderError):

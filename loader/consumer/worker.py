@@ -21,6 +21,7 @@ from loader.consumer.batches import Buffer
 from loader.consumer.effects import Effect, Effects
 from loader.consumer.folder import Folder
 from loader.consumer.memory import keep_freed_memory
+from loader.consumer.memory_limit import water_marks
 from loader.consumer.observer import Observer, PartitionState
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Place, Progress, Target
@@ -42,9 +43,6 @@ from loader.logs import log
 
 _POLL_MESSAGES = 10_000
 _POLL_SECONDS = 0.1
-#: Bytes that may wait for writing before partitions are paused, and below which they resume.
-_HIGH_WATER = 192 << 20
-_LOW_WATER = 128 << 20
 #: Seconds between two runs of the cyclic collector over what came since: it visits every message held.
 _GARBAGE_SECONDS = 10.0
 #: Seconds that a rebalance or a stop waits for batches in writing.
@@ -94,6 +92,7 @@ class Worker:
         self._on_progress = on_progress
         self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
         self._consumer: Consumer = new_consumer(settings.kafka)
+        self._high_water, self._low_water = water_marks(settings.consumer.memory)
         self._buffers: dict[Place, Buffer] = {}
         self._epoch = 0
         self._paused = False
@@ -252,7 +251,7 @@ class Worker:
         memory is short, the largest.
         """
         # While paused nothing comes that could fill a batch.
-        short = self._paused or self._held() >= _HIGH_WATER
+        short = self._paused or self._held() >= self._high_water
         due: list[tuple[int, float, Place]] = []
         for place, buffer in self._buffers.items():
             if not buffer.messages or not self._pipeline.takes(place):
@@ -345,14 +344,14 @@ class Worker:
         if self._paused:
             self._pipeline.wait(_POLL_SECONDS)
         held = self._held()
-        if not self._paused and held >= _HIGH_WATER and len(self._pipeline):
+        if not self._paused and held >= self._high_water and len(self._pipeline):
             # A short wait is cheaper than a pause, which throws fetched messages away.
             self._pipeline.wait(1.0)
             self._collect()
-            if self._held() >= _HIGH_WATER:
+            if self._held() >= self._high_water:
                 self._paused = True
                 self._consumer.pause([TopicPartition(*place) for place in self._buffers])
-        elif self._paused and held < _LOW_WATER:
+        elif self._paused and held < self._low_water:
             self._paused = False
             self._consumer.resume([TopicPartition(*place) for place in self._buffers])
 
