@@ -57,12 +57,16 @@ def decoder(
         format: how the messages are written.
         schemas: where Avro writer schemas come from; not asked for JSON.
     """
-    from loader.codec.avro_scanner import AvroScanner  # noqa: PLC0415
-    from loader.codec.json_scanner import JsonScanner  # noqa: PLC0415
-
     fields = CONTRACTS[contract]
     scanner: Scanner
-    scanner = JsonScanner(fields) if format == "json" else AvroScanner(fields, schemas)
+    if format == "json":
+        from loader.codec.json_scanner import JsonScanner  # noqa: PLC0415
+
+        scanner = JsonScanner(fields)
+    else:
+        from loader.codec.avro_scanner import AvroScanner  # noqa: PLC0415
+
+        scanner = AvroScanner(fields, schemas)
     return _Decoder(fields, scanner, ReferenceDecoder(fields, format, schemas))
 
 
