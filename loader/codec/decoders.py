@@ -60,11 +60,11 @@ def decoder(
     fields = CONTRACTS[contract]
     scanner: Scanner
     if format == "json":
-        from loader.codec.json_scanner import JsonScanner  # noqa: PLC0415 - compiles
+        from loader.codec.json_scanner import JsonScanner  # noqa: PLC0415
 
         scanner = JsonScanner(fields)
     else:
-        from loader.codec.avro_scanner import AvroScanner  # noqa: PLC0415 - compiles
+        from loader.codec.avro_scanner import AvroScanner  # noqa: PLC0415
 
         scanner = AvroScanner(fields, schemas)
     return _Decoder(fields, scanner, ReferenceDecoder(fields, format, schemas))
