@@ -40,5 +40,18 @@ def _cache_folder() -> Path:
 if not numba_config.CACHE_DIR:
     numba_config.CACHE_DIR = str(_cache_folder())
 
-#: Compile a function: no GIL, kept on disk, integer division without a check for zero.
-compiled: Final = cast("Callable[[F], F]", numba.njit(nogil=True, cache=True, error_model="numpy"))
+_OPTIONS: Final = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",  # a division does not ask whether it is by zero
+    # No reference counts: they are atomic, and cost more than the loops. An array belongs to the caller,
+    # which is Python; compiled functions create none.
+    "_nrt": False,
+    "no_cfunc_wrapper": True,
+}
+
+#: Compile a function that Python calls.
+compiled: Final = cast("Callable[[F], F]", numba.njit(**_OPTIONS))
+
+#: Compile a function that only compiled ones call: quicker, since nothing is made for Python.
+inner: Final = cast("Callable[[F], F]", numba.njit(**_OPTIONS, no_cpython_wrapper=True))
