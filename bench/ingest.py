@@ -1,183 +1,298 @@
-"""``./scripts/bench ingest``: how fast ``consume`` is, against consuming and discarding, in one run.
+"""``./scripts/bench ingest``: how fast ``consume`` is, against raw consuming and against other systems.
 
-One stack, one topic a format with the same simulated events, interleaved rounds. The figures that
-travel are the ratios; seconds belong to the machine.
+One stack, one topic a format with the same simulated events, interleaved rounds, everything in one
+run. The figures that travel are the ratios; seconds belong to the machine. See ``bench/README.md``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import statistics
+import shutil
+import signal
 import sys
 import tempfile
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import tomli_w
+import pyarrow.fs as pafs
 from rich.console import Console
-from rich.table import Table
 
-from bench.measure import Measured, python, run
-from loader.config import load
-from loader.local.environment import Environment, settings
-from loader.local.kafka_broker import TOPICS, create_topics
-from loader.local.simulate import simulate
-from loader.local.simulator.options import TrafficOptions
+from bench.content import ContentDiffers, check, file_system
+from bench.figures import Figures, Series, figures, table
+from bench.measure import RunFailed
+from bench.ours import OURS, RAW, consume, consume_raw, has_workers
+from bench.peers.catalogue import PEERS
+from bench.peers.peer import Job, NotMeasurable, Peer, Target
+from bench.peers.schema_registry import schema_registry
+from bench.topics import Filled, fill
+from loader.errors import LoaderError
+from loader.local.environment import Environment
 from loader.local.stack import Stack
 
+_FORMATS = ("json", "avro")
+_TARGETS: tuple[Target, ...] = ("disk", "s3")
 
-def main(argv: list[str]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    events: int
+    rounds: int
+    formats: list[str]
+    peers: list[str]
+    targets: list[Target]
+    workers: int
+    out: Path | None
+
+
+def main(argv: list[str]) -> int:
+    """Run it; returns 1 if a requested system could not be measured."""
+    options = _parse(argv)
+    console = Console(stderr=True)
+    missing, peers = _prepared(options.peers, console)
+    series: dict[tuple[str, str, str], Series] = {}
+    with tempfile.TemporaryDirectory(prefix="heap-loader-bench-") as folder:
+        stack = Stack.open(Path(folder) / "stack")
+        try:
+            console.print("starting the stack ...")
+            environment = stack.up()
+            topics = [
+                fill(environment, name, options.events, Path(folder), console)
+                for name in options.formats
+            ]
+            with schema_registry() as registry:
+                bench = _Bench(environment, registry, Path(folder), options, peers, console)
+                bench.run(topics, series)
+        finally:
+            stack.down(purge=True)
+    _report(options, topics, [*series.values()], missing)
+    return 1 if missing or any(s.failure for s in series.values()) else 0
+
+
+def _parse(argv: list[str]) -> _Options:
+    known = [peer.name for peer in (make() for make in PEERS)]
     parser = argparse.ArgumentParser(prog="./scripts/bench ingest", description=__doc__)
     parser.add_argument(
         "--events", type=int, default=1_000_000, help="events a topic (default 1 M)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
     parser.add_argument(
-        "--formats", default="json,avro", choices=("json", "avro", "json,avro"), help="default both"
+        "--formats", default="json,avro", help="json, avro or both (default json,avro)"
+    )
+    parser.add_argument(
+        "--peers", default="", help=f"other systems to measure: all, or some of {','.join(known)}"
+    )
+    parser.add_argument(
+        "--to", default="disk,s3", help="where peers write to, where they can (default disk,s3)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, help="worker processes of consume (default 2)"
     )
     parser.add_argument("--out", type=Path, help="also write the figures here, as JSON")
-    options = parser.parse_args(argv)
-    formats = options.formats.split(",")
-    console = Console(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="heap-loader-bench-") as folder:
-        stack = Stack.open(Path(folder) / "stack")
+    given = parser.parse_args(argv)
+
+    def chosen(name: str, text: str, allowed: list[str]) -> list[str]:
+        values = [value.strip() for value in text.split(",") if value.strip()]
+        for value in values:
+            if value not in allowed:
+                parser.error(f"--{name}: {value!r} is none of {', '.join(allowed)}")
+        return values
+
+    if given.events < 1 or given.rounds < 1 or given.workers < 1:
+        parser.error("--events, --rounds and --workers must be 1 or more")
+    formats = chosen("formats", given.formats, list(_FORMATS))
+    targets = chosen("to", given.to, list(_TARGETS))
+    if not formats or not targets:
+        parser.error("--formats and --to need at least one value")
+    return _Options(
+        given.events,
+        given.rounds,
+        formats,
+        known if given.peers == "all" else chosen("peers", given.peers, known),
+        [target for target in _TARGETS if target in targets],
+        given.workers,
+        given.out,
+    )
+
+
+def _prepared(names: list[str], console: Console) -> tuple[dict[str, str], list[Peer]]:
+    """Install the peers; those that cannot be had are told with the reason."""
+    missing: dict[str, str] = {}
+    ready: list[Peer] = []
+    for peer in (make() for make in PEERS):
+        if peer.name not in names:
+            continue
         try:
-            console.print("starting the stack ...")
-            environment = stack.up()
-            configs = {
-                name: _fill(environment, name, options.events, Path(folder), console)
-                for name in formats
-            }
-            results: dict[tuple[str, str], list[dict[str, float]]] = {}
-            for round_ in range(options.rounds):
-                for name in formats:
-                    for system in ("raw", "heap-loader"):
-                        console.print(
-                            f"round {round_ + 1} of {options.rounds}: {name} {system} ..."
-                        )
-                        figures = _measure(system, environment, configs[name], Path(folder))
-                        results.setdefault((system, name), []).append(figures)
-        finally:
-            stack.down(purge=True)
-    _show(results, formats, options.events)
-    if options.out:
-        document = [
-            {"system": system, "format": name, "rounds": rounds}
-            for (system, name), rounds in results.items()
+            peer.prepare(console.print)
+        except NotMeasurable as reason:
+            missing[peer.title] = str(reason)
+            console.print(f"[red]{peer.title} cannot be measured here:[/red] {reason}")
+        else:
+            ready.append(peer)
+    return missing, ready
+
+
+class _Bench:
+    """All rounds on one stack."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        registry: str,
+        folder: Path,
+        options: _Options,
+        peers: list[Peer],
+        console: Console,
+    ) -> None:
+        self._environment = environment
+        self._registry = registry
+        self._folder = folder
+        self._options = options
+        self._peers = peers
+        self._console = console
+        self._files = file_system(environment.s3)
+        self._workers = options.workers if has_workers() else 1
+
+    def run(self, topics: list[Filled], series: dict[tuple[str, str, str], Series]) -> None:
+        """Measure everything ``rounds`` times, adding to ``series`` as it goes."""
+        for round_ in range(self._options.rounds):
+            for topic in topics:
+                for name, target, measure in self._systems(topic):
+                    entry = series.setdefault(
+                        (name, topic.format, target), Series(name, topic.format, target)
+                    )
+                    if entry.failure:
+                        continue  # it would fail again, and take its time
+                    what = f"round {round_ + 1} of {self._options.rounds}: {topic.format} {name}"
+                    self._measure(f"{what}{target and ' to '}{target}", entry, measure)
+
+    def _measure(self, what: str, entry: Series, measure: Callable[[], Figures]) -> None:
+        try:
+            with self._console.status(f"{what} ..."):
+                figures = measure()
+        except (RunFailed, ContentDiffers) as error:
+            entry.failure = str(error)
+            self._console.print(f"[red]{what} failed:[/red]")
+            self._console.print(str(error), markup=False, highlight=False)
+        else:
+            entry.rounds.append(figures)
+            self._console.print(f"{what}: {figures.per_second / 1e3:,.0f} k events/s")
+
+    def _systems(self, topic: Filled) -> list[tuple[str, str, Callable[[], Figures]]]:
+        ours = OURS if self._workers == 1 else f"{OURS}, {self._workers} processes"
+        systems: list[tuple[str, str, Callable[[], Figures]]] = [
+            (RAW, "", partial(self._raw, topic)),
+            (ours, "s3", partial(self._ours, topic)),
         ]
+        systems.extend(
+            (peer.title, target, partial(self._peer, peer, target, topic))
+            for peer in self._peers
+            if topic.format in peer.formats
+            for target in self._options.targets
+            if target in peer.targets
+        )
+        return systems
+
+    def _raw(self, topic: Filled) -> Figures:
+        return consume_raw(
+            self._environment.kafka.bootstrap_servers, topic, self._folder / "run.log"
+        )
+
+    def _ours(self, topic: Filled) -> Figures:
+        prefix = _fresh()
+        try:
+            return consume(topic, prefix, self._workers, self._files, self._folder / "run.log")
+        finally:
+            self._forget("s3", f"{self._environment.s3.bucket}/{prefix}")
+
+    def _peer(self, peer: Peer, target: Target, topic: Filled) -> Figures:
+        fresh = _fresh()
+        scratch = self._folder / f"{fresh}-scratch"
+        scratch.mkdir()
+        s3 = self._environment.s3
+        folder = fresh if target == "s3" else str(self._folder / fresh)
+        path = f"{s3.bucket}/{folder}" if target == "s3" else folder
+        job = Job(
+            self._environment.kafka.bootstrap_servers,
+            topic.name,
+            topic.format,
+            topic.content.rows,
+            target,
+            folder,
+            s3,
+            self._registry,
+            scratch,
+            self._folder / "run.log",
+        )
+        if target == "disk":
+            Path(folder).mkdir()
+        try:
+            timed = peer.load(job)
+            written = check(self._system(target), path, topic.content)
+            return figures(
+                job.events,
+                steady=timed.steady,
+                with_start_up=timed.with_start_up,
+                measured=timed.measured,
+                written=written,
+            )
+        finally:
+            self._forget(target, path)
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _system(self, target: str) -> pafs.FileSystem:
+        return self._files if target == "s3" else pafs.LocalFileSystem()
+
+    def _forget(self, target: str, path: str) -> None:
+        # What is left over is in the way of nobody: the whole stack goes at the end.
+        with suppress(OSError):
+            self._system(target).delete_dir(path)
+
+
+def _fresh() -> str:
+    """A name of its own for each run, so that every run reads everything and writes anew."""
+    return f"run{uuid.uuid4().hex[:12]}"
+
+
+def _report(
+    options: _Options, topics: list[Filled], series: list[Series], missing: dict[str, str]
+) -> None:
+    series.sort(key=lambda s: options.formats.index(s.format))  # stable: systems stay in order
+    ours = next(s.system for s in series if s.system.startswith(OURS))
+    console = Console(width=165)
+    sizes = ", ".join(f"{t.format} {t.bytes_per_message:,.0f} B a message" for t in topics)
+    title = f"ingest: {options.events:,} events, {sizes}, {options.rounds} rounds"
+    console.print(table(series, title, RAW, ours))
+    for entry in series:
+        if entry.failure:
+            console.print(f"{entry.system} {entry.format} {entry.target} failed: ", end="")
+            console.print(entry.failure.splitlines()[0], markup=False, highlight=False)
+    for title, reason in missing.items():
+        console.print(f"{title} not measured: {reason}", markup=False, highlight=False)
+    if options.out:
+        document = {
+            "events": options.events,
+            "bytes_per_message": {t.format: t.bytes_per_message for t in topics},
+            "series": [s.document() for s in series],
+            "not_measured": missing,
+        }
         options.out.write_text(json.dumps(document, indent=2) + "\n")
 
 
-def _fill(
-    environment: Environment, format_: str, events: int, folder: Path, console: Console
-) -> dict[str, Any]:
-    """Make topics of this format and fill them; returns the configuration that reads them."""
-    names = {key: f"bench.{format_}.{key}" for key in TOPICS}
-    specs = [
-        type(spec)(
-            **{**{f: getattr(spec, f) for f in spec.__dataclass_fields__}, "name": names[key]}
-        )
-        for key, spec in TOPICS.items()
-    ]
-    create_topics(environment.kafka.bootstrap_servers, specs)
-    document = settings(environment, topics=names)
-    for topic in document["topics"].values():
-        topic["format"] = format_
-    path = folder / f"{format_}.toml"
-    path.write_text(tomli_w.dumps(document))
-    console.print(f"simulating {events:,} events as {format_} ...")
-    traffic = TrafficOptions(
-        events=events,
-        format="avro" if format_ == "avro" else "json",
-        malformed=0.0,
-        duplicates=0.0,
-        unknown_fields=0.0,
-        text_ids=0.0,
-    )
-    made = simulate(load(path, {}), traffic)
-    console.print(f"  {sum(made.messages.values()) / made.seconds:,.0f} messages/s")
-    return document
-
-
-def _measure(
-    system: str, environment: Environment, document: dict[str, Any], folder: Path
-) -> dict[str, float]:
-    log = folder / "run.log"
-    if system == "raw":
-        topic = document["topics"]["events"]["name"]
-        servers = environment.kafka.bootstrap_servers
-        done = run([python(), "-m", "bench.raw_consume", servers, topic], env={}, log=log)
-        return _figures(done, json.loads(done.output))
-    # A lake and a group of its own each time, so that every run reads everything.
-    fresh = uuid.uuid4().hex[:12]
-    document = {
-        **document,
-        "kafka": {**document["kafka"], "group_id": f"bench-{fresh}"},
-        "lake": {**document["lake"], "url": f"{document['lake']['url']}/{fresh}"},
-    }
-    config = folder / "run.toml"
-    config.write_text(tomli_w.dumps(document))
-    command = [python(), "-c", "from loader.cli import main; main()", "--config", str(config)]
-    done = run([*command, "consume", "--until-caught-up", "--json"], env={}, log=log)
-    return _figures(done, json.loads(done.output))
-
-
-def _figures(done: Measured, counts: dict[str, float]) -> dict[str, float]:
-    messages = counts["messages"]
-    return {
-        "messages": messages,
-        "per_second": messages / counts["seconds"],
-        "with_start_up_per_second": messages / done.wall,
-        "cpu_seconds_per_million": done.cpu / messages * 1e6,
-        "peak_mb": done.peak_mb,
-        "files_per_million": counts.get("files", 0) / messages * 1e6,
-        "bytes_per_message": counts.get("bytes", 0) / messages,
-    }
-
-
-def _show(
-    results: dict[tuple[str, str], list[dict[str, float]]], formats: list[str], events: int
-) -> None:
-    table = Table(
-        title=f"ingest: {events:,} events, {platform.machine()}, medians (and ranges)",
-        header_style="bold",
-        title_justify="left",
-    )
-    table.add_column("system")
-    table.add_column("format")
-    for heading in (
-        "k events/s",
-        "with start-up",
-        "CPU s per M",
-        "peak MB",
-        "files per M",
-        "share of raw",
-    ):
-        table.add_column(heading, justify="right")
-    for name in formats:
-        raw = statistics.median(r["per_second"] for r in results["raw", name])
-        for system in ("raw", "heap-loader"):
-            rounds = results[system, name]
-
-            def median(key: str, rounds: list[dict[str, float]] = rounds) -> float:
-                return statistics.median(r[key] for r in rounds)
-
-            speeds = [r["per_second"] / 1e3 for r in rounds]
-            table.add_row(
-                system,
-                name,
-                f"{median('per_second') / 1e3:,.0f} ({min(speeds):,.0f}-{max(speeds):,.0f})",
-                f"{median('with_start_up_per_second') / 1e3:,.0f}",
-                f"{median('cpu_seconds_per_million'):.2f}",
-                f"{median('peak_mb'):,.0f}",
-                f"{median('files_per_million'):,.0f}" if system != "raw" else "",
-                f"{median('per_second') / raw:.2f}",
-            )
-    Console(width=120).print(table)
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    # Ended from outside, it ends the stack and whatever it measures all the same.
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except LoaderError as error:
+        sys.exit(str(error))

@@ -145,7 +145,12 @@ class Batch(Section):
     """When a micro-batch of one partition is closed: whichever limit is met first."""
 
     max_rows: int = Field(100_000, ge=1, le=5_000_000, description="Messages.")
-    max_bytes: Size = Field(67_108_864, ge=1024, description='Message bytes, e.g. "64MiB".')
+    max_bytes: Size = Field(
+        134_217_728,
+        ge=1024,
+        le=1 << 29,
+        description='Message bytes, e.g. "128MiB"; at most 512 MiB.',
+    )
     max_age: Duration = Field(60.0, gt=0, description='Since its first message, e.g. "60s".')
 
 
@@ -195,9 +200,18 @@ class DeadLetters(Section):
     """Limits that stop the consumer instead of draining a bad deploy into the dead letters."""
 
     max_ratio: float = Field(
-        0.5, gt=0, le=1, description="Refused share of a batch of 1,000 messages or more."
+        0.5,
+        gt=0,
+        le=1,
+        description="Refused share of a partition's last `window` messages, whatever the batches; "
+        "judged from 1,000 known messages on.",
     )
-    max_consecutive: int = Field(10_000, ge=1, description="Refused messages in a row.")
+    window: int = Field(
+        10_000, ge=1, le=1_000_000, description="Messages that max_ratio looks back on."
+    )
+    max_consecutive: int = Field(
+        1_000, ge=1, description="Refused messages of a partition in a row, across batches."
+    )
 
 
 class Executor(Section):

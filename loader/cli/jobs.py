@@ -43,7 +43,7 @@ def consume(*, until_caught_up: UntilCaughtUp = False, json: Json = False) -> No
         )
 
 
-def _consumed(progress: Progress) -> dict[str, float]:
+def _consumed(progress: Progress) -> dict[str, Any]:
     return {
         "messages": progress.read,
         "rows": progress.written,
@@ -53,6 +53,7 @@ def _consumed(progress: Progress) -> dict[str, float]:
         "files": progress.files,
         "bytes": progress.bytes,
         "seconds": round(progress.seconds, 3),
+        "cpu_seconds_by_step": {step: round(spent, 3) for step, spent in progress.steps.items()},
     }
 
 

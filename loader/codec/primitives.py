@@ -22,7 +22,7 @@ _HIGH_BITS: Final = np.uint64(0x8080808080808080)
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def load64(_context: Any, data: Any, place: Any) -> Any:
+def load64(_context: Any, data: Any, place: Any) -> Any:  # noqa: ARG001
     """The eight bytes at ``data[place:]``, little-endian, as uint64; unaligned, unchecked."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -34,7 +34,7 @@ def load64(_context: Any, data: Any, place: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def copy16(_context: Any, to: Any, at: Any, source: Any, place: Any) -> Any:
+def copy16(_context: Any, to: Any, at: Any, source: Any, place: Any) -> Any:  # noqa: ARG001
     """Copy sixteen bytes from ``source[place:]`` to ``to[at:]``; unaligned, unchecked."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from loader.errors import NeedsOperator
 from loader.lake.commit_log import DataFile
 from loader.lake.store import ObjectStore
+from loader.model.events import RAW_TYPES
 
 #: Files in memory beyond the one in use: hides the store's latency, bounds what is held.
 READ_AHEAD: Final = 4
@@ -60,14 +61,16 @@ def read_all(
 
 
 def read_raw(store: ObjectStore, file: DataFile, columns: Sequence[str]) -> pa.Table:
-    """Columns of a raw file, in the order asked for.
+    """Columns of a raw file, in the order asked for; one that the file leaves out is null throughout.
 
     Raises:
         NeedsOperator: the file is missing or altered, or its rows are not those recorded.
     """
     body = read_verified(store, file.key, file.bytes, file.sha256)
     try:
-        table = pq.read_table(pa.BufferReader(body), columns=list(columns), use_threads=False)
+        parquet = pq.ParquetFile(pa.BufferReader(body))
+        present = set(parquet.schema_arrow.names)
+        table = parquet.read([name for name in columns if name in present], use_threads=False)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise NeedsOperator(
             f"{store.url}/{file.key} is not a raw file of this lake: {error}."
@@ -77,4 +80,10 @@ def read_raw(store: ObjectStore, file: DataFile, columns: Sequence[str]) -> pa.T
             f"{store.url}/{file.key} holds {table.num_rows} rows; the commit log says {file.rows}.",
             hint="Restore the object from the bucket's versions, then run the sync again.",
         )
-    return table.select(list(columns))
+    return pa.table(
+        [
+            table.column(name) if name in present else pa.nulls(file.rows, RAW_TYPES[name])
+            for name in columns
+        ],
+        names=list(columns),
+    )

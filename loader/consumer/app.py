@@ -14,12 +14,18 @@ from typing import Literal
 from loader import config
 from loader.codec.decoders import decoder
 from loader.codec.schemas import ShippedSchemas
+from loader.consumer.effects import Effects
+from loader.consumer.limits import RefusalLimits, chain_history
+from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Progress, Target
+from loader.consumer.steps import Steps
+from loader.consumer.vigil import Vigil
 from loader.consumer.worker import Worker
 from loader.consumer.writer import BatchWriter
 from loader.errors import Unreachable
 from loader.kafka.clients import Cluster
 from loader.kafka.dead_letters import DeadLetterSink, KafkaDeadLetters
+from loader.lake.chain import FOLD_RECORDS
 from loader.lake.commit_log import commit_log
 from loader.lake.metadata import open_lake
 from loader.lake.s3 import S3Store
@@ -39,6 +45,8 @@ def run(
     on_progress: Callable[[Progress], None] = lambda _: None,
     store: ObjectStore | None = None,
     dead_letters: DeadLetterSink | None = None,
+    effects: Effects | None = None,
+    fold_records: int = FOLD_RECORDS,
 ) -> Progress:
     """Consume events and user updates into the lake.
 
@@ -49,6 +57,8 @@ def run(
         on_progress: called after each batch.
         store: instead of the configured lake.
         dead_letters: instead of the configured topic.
+        effects: told of each effect.
+        fold_records: records of a chain that make a checkpoint.
 
     Raises:
         UsageError: the lake is not configured as it stands.
@@ -84,8 +94,10 @@ def run(
                 for partition, (_, high) in cluster.watermarks(topic, range(count)).items()
             }
         )
-    log_ = commit_log(store)
+    log_ = commit_log(store, fold_records=fold_records)
     topic_ids = cluster.topic_ids(contracts)
+    steps = Steps()
+    vigil = Vigil(cluster.ask_topics, topic_ids)
     writer = BatchWriter(
         store,
         log_,
@@ -93,21 +105,28 @@ def run(
         decoders=lambda topic: decoder(contracts[topic], formats[topic], ShippedSchemas()),
         dead_letters=dead_letters
         or KafkaDeadLetters(settings.kafka, settings.topics.dead_letters.name),
-        limits=settings.dead_letters,
+        limits=RefusalLimits(settings.dead_letters, chain_history(store, log_)),
+        vigil=vigil,
         topic_ids=topic_ids,
         writer=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        steps=steps,
+        effects=effects,
     )
     worker = Worker(
         settings,
         list(contracts),
         topic_ids=topic_ids,
         log_=log_,
-        writer=writer,
+        pipeline=Pipeline(writer),
+        vigil=vigil,
         stop=stop,
         on_progress=on_progress,
+        steps=steps,
+        effects=effects,
     )
     try:
-        return worker.run(target)
+        with vigil:
+            return worker.run(target)
     finally:
         writer.close()
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final, cast
 
 from confluent_kafka import Message
 
 from loader import config
+
+#: Bytes that a message takes in memory beside its value: the object, its key, the value's header.
+MESSAGE_BYTES: Final = 320
 
 
 @dataclass(slots=True)
@@ -38,6 +43,11 @@ class Buffer:
         self.messages += messages
         self.bytes += sum(map(len, messages))
 
+    @property
+    def weight(self) -> int:
+        """Bytes that it holds in memory."""
+        return self.bytes + MESSAGE_BYTES * len(self.messages)
+
     def closes(self, limits: config.Batch, now: float) -> bool:
         """True if the batch has met a limit. A message larger than the limit is a batch of its own."""
         return bool(self.messages) and (
@@ -46,14 +56,25 @@ class Buffer:
             or now - self.opened >= limits.max_age
         )
 
-    def close(self, next_: int) -> Batch:
-        """Hand the messages over as a batch that ends before ``next_``, and begin anew there."""
-        batch = Batch(
-            self.topic, self.partition, self.first, next_, self.epoch, self.messages, self.bytes
-        )
+    def close(self, position: int, limits: config.Batch) -> Batch:
+        """Hand messages over as a batch, and begin anew behind them.
+
+        Args:
+            position: the offset after everything polled, control records included.
+            limits: what was polled beyond them stays for the next batch.
+        """
+        count = min(len(self.messages), limits.max_rows)
+        if self.bytes > limits.max_bytes:
+            sizes = enumerate(accumulate(map(len, self.messages)), start=1)
+            count = min(count, next(n for n, size in sizes if size >= limits.max_bytes))
+        taken, left = self.messages[:count], self.messages[count:]
+        # Whatever lies between two messages (control records, aborted ones) goes with the first.
+        next_ = cast("int", left[0].offset()) if left else position
+        size = sum(map(len, taken)) if left else self.bytes
+        batch = Batch(self.topic, self.partition, self.first, next_, self.epoch, taken, size)
         self.first = next_
-        self.messages = []
-        self.bytes = 0
+        self.messages = left
+        self.bytes -= size
         return batch
 
 
@@ -68,3 +89,8 @@ class Batch:
     epoch: int
     messages: list[Message]
     bytes: int
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it holds in memory, as long as its messages are there."""
+        return self.bytes + MESSAGE_BYTES * len(self.messages)

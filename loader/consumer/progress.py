@@ -12,7 +12,11 @@ Place = tuple[str, int]
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of one run; ``seconds`` from the first poll to the last record."""
+    """Counters of one run.
+
+    ``seconds`` run from the first poll to the last record; ``steps`` are CPU seconds by step of the hot
+    path, summed over threads.
+    """
 
     read: int = 0
     written: int = 0
@@ -22,6 +26,7 @@ class Progress:
     files: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)
 
     def add(self, record: CommitRecord) -> None:
         """Count one record that won."""

@@ -1,7 +1,7 @@
 """The consumer's loop: one thread owns the Kafka client, others decode, encode and upload.
 
-A partition has at most one batch in writing, because its next record must follow the one before
-it; the next batch fills meanwhile. What is held in memory is bounded: when it is too much, the
+Batches go through a :class:`~loader.consumer.pipeline.Pipeline`, which keeps the order of each
+partition. What is held in memory is bounded: when it is too much, the largest batches are closed, then
 partitions are paused and polling goes on, so that the group does not take us for dead.
 """
 
@@ -11,18 +11,23 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import groupby
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from loader import config
 from loader.consumer.batches import Buffer
+from loader.consumer.effects import Effect, Effects
+from loader.consumer.folder import Folder
+from loader.consumer.memory import keep_freed_memory
+from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Place, Progress, Target
-from loader.consumer.writer import BatchWriter, Written
-from loader.errors import LoaderError, NeedsOperator
+from loader.consumer.starts import Starts
+from loader.consumer.steps import Steps
+from loader.consumer.vigil import Vigil
+from loader.consumer.writer import Written
+from loader.errors import LoaderError
 from loader.kafka.clients import (
-    TIMEOUT,
     consumer_settings,
     explain,
     new_consumer,
@@ -30,15 +35,14 @@ from loader.kafka.clients import (
 )
 from loader.lake.chain import Chains, Lost
 from loader.lake.commit_log import CommitRecord
-from loader.lake.positions import Evidence, start_offset
-from loader.logs import log, retried
+from loader.lake.positions import offset_out_of_range
+from loader.logs import log
 
 _POLL_MESSAGES = 10_000
 _POLL_SECONDS = 0.1
-_WRITERS = 2
-#: Value bytes that may wait for writing before partitions are paused, and below which they resume.
-_HIGH_WATER = 128 << 20
-_LOW_WATER = 64 << 20
+#: Bytes that may wait for writing before partitions are paused, and below which they resume.
+_HIGH_WATER = 192 << 20
+_LOW_WATER = 128 << 20
 #: Seconds between two runs of the cyclic collector over what came since: it visits every message held.
 _GARBAGE_SECONDS = 10.0
 #: Seconds that a rebalance or a stop waits for batches in writing.
@@ -53,9 +57,12 @@ class Worker:
         topics: the topics to read.
         topic_ids: Kafka's ids of them.
         log_: the lake's commit log.
-        writer: writes batches.
+        pipeline: writes batches; closed with the run.
+        vigil: watches the topics while they are read.
         stop: set from outside to end the run.
         on_progress: called after each batch that won.
+        steps: takes the CPU time of polling.
+        effects: told of each effect.
     """
 
     def __init__(
@@ -65,28 +72,32 @@ class Worker:
         *,
         topic_ids: dict[str, str],
         log_: Chains[CommitRecord],
-        writer: BatchWriter,
+        pipeline: Pipeline,
+        vigil: Vigil,
         stop: threading.Event,
         on_progress: Callable[[Progress], None],
+        steps: Steps | None = None,
+        effects: Effects | None = None,
     ) -> None:
         self._settings = settings
+        self._effects = effects or Effects()
         self._topics = list(topics)
-        self._topic_ids = topic_ids
-        self._log = log_
-        self._writer = writer
+        self._starts = Starts(settings.kafka, topic_ids, log_, self._effects)
+        self._pipeline = pipeline
+        self._vigil = vigil
         self._stop = stop
         self._on_progress = on_progress
         self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
         self._consumer: Consumer = new_consumer(settings.kafka)
         self._buffers: dict[Place, Buffer] = {}
-        self._writing: dict[Place, Future[Written]] = {}
-        self._writing_bytes: dict[Place, int] = {}
         self._epoch = 0
         self._paused = False
         self._tidied = 0.0
         self._failure: LoaderError | None = None
         self._target: Target | None = None
-        self.progress = Progress()
+        self._folder = Folder(log_, self._effects)
+        self._steps = steps or Steps()
+        self.progress = Progress(steps=self._steps.seconds)
 
     def run(self, target: Target | None = None) -> Progress:
         """Consume until stopped, or until every assigned partition has reached its target.
@@ -96,12 +107,12 @@ class Worker:
             Unreachable: Kafka or the lake stayed away.
         """
         self._target = target
+        keep_freed_memory()
         # Millions of short-lived Message objects make the cyclic collector run for nothing.
         gc.collect()
         gc.freeze()
         gc.disable()
         started = time.monotonic()
-        pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._consumer.subscribe(
             self._topics,
             on_assign=self._on_assign,
@@ -110,15 +121,17 @@ class Worker:
         )
         try:
             while not self._stop.is_set() and not self._caught_up():
-                self._poll()
+                with self._steps.timed("poll"), self._effects.doing(Effect.POLL):
+                    self._poll()
                 self._collect()
-                self._submit(pool)
+                self._submit()
                 self._balance()
             self._drain()
             self.progress.seconds = time.monotonic() - started
         finally:
-            self._drop_all()
-            pool.shutdown(wait=True, cancel_futures=True)
+            self._buffers.clear()
+            self._pipeline.close()
+            self._folder.close()
             gc.unfreeze()
             gc.enable()
             self._close()
@@ -131,8 +144,9 @@ class Worker:
             messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
         except KafkaException as error:
             raise explain(error.args[0], self._settings.kafka, "consume") from None
-        if self._failure:
-            raise self._failure
+        failure = self._failure or self._vigil.fault
+        if failure:
+            raise failure
         now = time.monotonic()
         if any(map(Message.error, messages)):
             for message in messages:
@@ -157,11 +171,7 @@ class Worker:
             if self._target is not None:
                 self._target.reached.add(place)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise NeedsOperator(
-                f"{place[0]}[{place[1]}]: Kafka no longer has the offset that comes next "
-                f"({error.str()}).",
-                hint="Retention overtook the consumer, or the log was truncated. Nothing was skipped.",
-            )
+            raise self._out_of_range(place, error.str())
         elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
             log.warning("max.poll.interval.ms exceeded; joining the group again")
         elif error.fatal():
@@ -169,9 +179,16 @@ class Worker:
         else:
             log.warning("kafka", topic=place[0], partition=place[1], error=error.str())
 
+    def _out_of_range(self, place: Place, said: str) -> LoaderError:
+        buffer = self._buffers.get(place)
+        position = buffer.first if buffer else 0
+        if buffer and buffer.messages:
+            position = (buffer.messages[-1].offset() or 0) + 1
+        return offset_out_of_range(self._starts.evidence(self._consumer, *place), position, said)
+
     def _caught_up(self) -> bool:
         """Every assigned partition is at its target, and nothing waits to be written."""
-        if self._target is None or not self._buffers or self._writing:
+        if self._target is None or not self._buffers or len(self._pipeline):
             return False
         return all(
             not buffer.messages and self._target.at(place, buffer.first)
@@ -180,14 +197,15 @@ class Worker:
 
     # Writing
 
-    def _submit(self, pool: ThreadPoolExecutor) -> None:
+    def _submit(self) -> None:
         now = time.monotonic()
-        for place in self._due(now):
-            if len(self._writing) >= _WRITERS:
-                break
-            batch = self._buffers[place].close(self._position(place))
-            self._writing_bytes[place] = batch.bytes
-            self._writing[place] = pool.submit(self._writer.write, batch)
+        if self._pipeline.has_room():
+            for place in self._due(now):
+                if not self._pipeline.has_room():
+                    break
+                position = self._position(place)
+                batch = self._buffers[place].close(position, self._settings.batch)
+                self._pipeline.submit(batch)
         if now - self._tidied >= _GARBAGE_SECONDS:
             gc.collect(0)
             self._tidied = now
@@ -202,13 +220,16 @@ class Worker:
         short = self._paused or self._held() >= _HIGH_WATER
         due: list[tuple[int, float, Place]] = []
         for place, buffer in self._buffers.items():
-            if not buffer.messages or place in self._writing:
+            if not buffer.messages or not self._pipeline.takes(place):
                 continue
             if buffer.closes(self._settings.batch, now) or self._at_end(place):
                 due.append((0, buffer.opened, place))
             elif short:
-                due.append((1, -buffer.bytes, place))
-        return [place for _, _, place in sorted(due)]
+                due.append((1, -buffer.weight, place))
+        due.sort()
+        # One of the largest is enough to make room.
+        closing = sum(1 for kind, _, _ in due if kind == 0)
+        return [place for _, _, place in due[: max(closing, 1)]]
 
     def _at_end(self, place: Place) -> bool:
         return self._target is not None and self._target.at(place, self._position(place))
@@ -219,15 +240,12 @@ class Worker:
         return max(position, self._buffers[place].first)
 
     def _collect(self) -> None:
-        for place in [place for place, future in self._writing.items() if future.done()]:
-            self._finish(place)
+        for written in self._pipeline.results():
+            self._finish(written)
 
-    def _finish(self, place: Place) -> None:
-        future = self._writing.pop(place)
-        self._writing_bytes.pop(place)
-        written = future.result()
+    def _finish(self, written: Written) -> None:
         record = written.record
-        buffer = self._buffers.get(place)
+        buffer = self._buffers.get((record.topic, record.partition))
         ours = buffer is not None and buffer.epoch == written.batch.epoch
         if isinstance(written.outcome, Lost):
             self.progress.lost_batches += 1
@@ -239,7 +257,8 @@ class Worker:
                 next=record.next,
                 chain_next=written.outcome.next,
             )
-            if buffer is not None and ours:
+            # Also where the batch was of an earlier assignment: those behind it were dropped with it.
+            if buffer is not None:
                 self._seek(buffer, written.outcome.next)
             return
         self.progress.add(record)
@@ -257,12 +276,14 @@ class Worker:
         )
         if ours:
             self._mirror(record)
+            self._folder.fold_if_due(record.topic, record.partition)
         self._on_progress(self.progress)
 
     def _seek(self, buffer: Buffer, offset: int) -> None:
         buffer.messages = []
         buffer.bytes = 0
         buffer.first = offset
+        self._pipeline.begin((buffer.topic, buffer.partition), offset)
         if self._target is not None:
             self._target.reached.discard((buffer.topic, buffer.partition))
         self._consumer.seek(TopicPartition(buffer.topic, buffer.partition, offset))
@@ -271,23 +292,24 @@ class Worker:
         """Tell Kafka how far the lake is: a mirror for lag tools, never the truth."""
         offset = TopicPartition(record.topic, record.partition, record.next, metadata=record.batch)
         try:
-            self._consumer.commit(offsets=[offset], asynchronous=True)
+            with self._effects.doing(Effect.COMMIT_OFFSET):
+                self._consumer.commit(offsets=[offset], asynchronous=True)
         except KafkaException as error:
             log.warning("offset not mirrored to Kafka", error=error.args[0].str())
 
     # Memory
 
     def _held(self) -> int:
-        return sum(b.bytes for b in self._buffers.values()) + sum(self._writing_bytes.values())
+        return sum(buffer.weight for buffer in self._buffers.values()) + self._pipeline.held()
 
     def _balance(self) -> None:
         """Pause all partitions above the high-water mark, resume them below the low one."""
         if self._paused:
-            wait(self._writing.values(), timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            self._pipeline.wait(_POLL_SECONDS)
         held = self._held()
-        if not self._paused and held >= _HIGH_WATER and self._writing:
+        if not self._paused and held >= _HIGH_WATER and len(self._pipeline):
             # A short wait is cheaper than a pause, which throws fetched messages away.
-            wait(self._writing.values(), timeout=1.0, return_when=FIRST_COMPLETED)
+            self._pipeline.wait(1.0)
             self._collect()
             if self._held() >= _HIGH_WATER:
                 self._paused = True
@@ -303,10 +325,11 @@ class Worker:
         starts = []
         try:
             for tp in partitions:
-                offset = start_offset(self._evidence(consumer, tp.topic, tp.partition))
+                offset = self._starts.offset(consumer, tp.topic, tp.partition)
                 self._buffers[tp.topic, tp.partition] = Buffer(
                     tp.topic, tp.partition, offset, self._epoch
                 )
+                self._pipeline.begin((tp.topic, tp.partition), offset)
                 starts.append(TopicPartition(tp.topic, tp.partition, offset))
                 log.info("assigned", topic=tp.topic, partition=tp.partition, offset=offset)
         except LoaderError as error:
@@ -322,45 +345,19 @@ class Worker:
         if self._paused:
             consumer.pause(starts)
 
-    def _evidence(self, consumer: Consumer, topic: str, partition: int) -> Evidence:
-        tail = self._log.tail(topic, partition)
-        tp = TopicPartition(topic, partition)
-
-        def ask() -> tuple[int, int, int]:
-            try:
-                log_start, high = consumer.get_watermark_offsets(tp, timeout=TIMEOUT)
-                return log_start, high, consumer.committed([tp], timeout=TIMEOUT)[0].offset
-            except KafkaException as error:
-                raise explain(
-                    error.args[0], self._settings.kafka, f"offsets of {topic}[{partition}]"
-                ) from None
-
-        # The coordinator may be moving just then: a rebalance is when it does.
-        log_start, high, committed = retried(ask)
-        return Evidence(
-            topic=topic,
-            partition=partition,
-            topic_id=self._topic_ids[topic],
-            chain_next=tail.next if tail else None,
-            chain_topic_id=tail.topic_id if tail else None,
-            committed=committed if committed >= 0 else None,
-            log_start=log_start,
-            high_watermark=high,
-        )
-
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Drop open batches; let those in writing land, so that the next owner loses no work."""
+        """Drop open batches; let the one that is being committed land: the next owner loses no work."""
         places = [(tp.topic, tp.partition) for tp in partitions]
         for place in places:
             self._buffers.pop(place, None)
-        pending = [self._writing[place] for place in places if place in self._writing]
-        wait(pending, timeout=_DRAIN_SECONDS)
+        self._pipeline.drop(places, _DRAIN_SECONDS)
         if self._incremental:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._pipeline.drop([(tp.topic, tp.partition) for tp in partitions], 0.0)
         for tp in partitions:
             self._buffers.pop((tp.topic, tp.partition), None)
             log.warning("assignment lost", topic=tp.topic, partition=tp.partition)
@@ -368,12 +365,9 @@ class Worker:
     # Stopping
 
     def _drain(self) -> None:
-        """Let batches in writing land within a bound; what is open is dropped and read again."""
-        wait(self._writing.values(), timeout=_DRAIN_SECONDS)
+        """Let batches under way land within a bound; what is open is dropped and read again."""
+        self._pipeline.drain(_DRAIN_SECONDS)
         self._collect()
-
-    def _drop_all(self) -> None:
-        self._buffers.clear()
 
     def _close(self) -> None:
         """Leave the group. After a fatal error librdkafka's close may hang, so it gets a deadline."""

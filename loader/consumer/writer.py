@@ -1,9 +1,14 @@
 """From a batch of messages to a record in the commit log: the steps whose order makes it exact.
 
-1. Decode; the limits on refused messages are checked before anything is written.
-2. Write the refused ones to the dead letters, and wait until they are acknowledged.
-3. Put the data files. Nothing refers to them yet: after a crash they are orphans.
-4. Put the commit record, conditionally. Now the batch exists.
+*Prepare* costs CPU: decode, sort, encode; each data file is on its way to the store as soon as it is
+encoded. Nothing refers to it yet: after a crash it is an orphan.
+
+*Commit* waits, in this order:
+
+1. The limits on refused messages are checked.
+2. The refused ones are sent to the dead letters, and are acknowledged.
+3. The data files are in the store, and the topic is still the one that was read.
+4. The commit record is put, conditionally. Now the batch exists.
 
 The power may go out on any line: before 4 the batch is read again, after 4 it is in the chain.
 A repeat may write a dead letter twice; the record says which count.
@@ -16,30 +21,33 @@ import datetime as dt
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, cast
+from operator import itemgetter
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from confluent_kafka import Message
 
-from loader import config
 from loader.codec.contract import Decoded, Decoder, Rejected
 from loader.consumer.batches import Batch
-from loader.errors import NeedsOperator
+from loader.consumer.effects import Effect, Effects
+from loader.consumer.limits import RefusalLimits
+from loader.consumer.lineage import Lineage, letter
+from loader.consumer.steps import Steps
+from loader.consumer.vigil import Vigil
+from loader.errors import Transient
 from loader.kafka.dead_letters import DeadLetter, DeadLetterSink
 from loader.lake import raw_files
 from loader.lake.chain import Chains, Lost, Won
 from loader.lake.commit_log import CommitRecord, DataFile
 from loader.lake.store import ObjectStore
-from loader.model.events import LINEAGE_COLUMNS, raw_schema
 
-#: A share of a handful of messages says nothing.
-_RATIO_FROM = 1000
-_UPLOADS = 4
+#: Requests under way at once.
+_UPLOADS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +59,38 @@ class Written:
     outcome: Won | Lost
 
 
+@dataclass(slots=True)
+class Prepared:
+    """A batch that is encoded.
+
+    Attributes:
+        batch: without its messages.
+        record: as it will stand in the chain, but for the time of its creation.
+        uploads: each data file, its bytes, and its upload under way.
+        letters: the refused messages.
+        refused: their places in the batch, and why.
+        bytes: size of the data files, which are held until the record is put.
+        ticket: of the vigil's check that began after the last message was polled.
+    """
+
+    batch: Batch
+    record: CommitRecord
+    uploads: list[tuple[DataFile, pa.Buffer, Future[None]]]
+    letters: list[DeadLetter]
+    refused: tuple[Rejected, ...]
+    bytes: int
+    ticket: int = 0
+
+    def example(self) -> str:
+        """The first refused message, for people."""
+        if not self.refused:
+            return ""
+        first = self.refused[0]
+        return f"offset {self.letters[0].offset}, {first.reason}: {first.error}"
+
+
 class BatchWriter:
-    """Writes batches, several at a time in threads of the caller, at most one for a partition.
+    """Writes batches: `prepare` in any number of threads, `commit` one at a time for a partition.
 
     Args:
         store: the lake.
@@ -63,6 +101,9 @@ class BatchWriter:
         limits: when too many are refused.
         topic_ids: Kafka's ids of the topics.
         writer: id of this process.
+        vigil: says whether the topics are still the ones they were.
+        steps: takes the CPU time of each step.
+        effects: told of each effect.
     """
 
     def __init__(
@@ -73,9 +114,12 @@ class BatchWriter:
         buckets: int,
         decoders: Callable[[str], Decoder],
         dead_letters: DeadLetterSink,
-        limits: config.DeadLetters,
+        limits: RefusalLimits,
         topic_ids: Mapping[str, str],
         writer: str,
+        vigil: Vigil | None = None,
+        steps: Steps | None = None,
+        effects: Effects | None = None,
     ) -> None:
         self._store = store
         self._log = log
@@ -84,35 +128,111 @@ class BatchWriter:
         self._dead_letters = dead_letters
         self._limits = limits
         self._topic_ids = topic_ids
+        self._ask = vigil.ask if vigil else lambda: 0
+        self._confirm = vigil.confirm if vigil else lambda _: None
         self._writer = writer
         self._local = threading.local()
         self._uploads = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="upload")
-        self._refused_in_a_row: dict[tuple[str, int], int] = {}
+        self._steps = steps or Steps()
+        self._effects = effects or Effects()
 
-    def write(self, batch: Batch) -> Written:
-        """Write one batch.
+    def prepare(self, batch: Batch) -> Prepared:
+        """Decode, sort and encode a batch; its data files begin to be uploaded.
+
+        The batch gives its messages away: they are freed as soon as they are decoded.
 
         Raises:
-            NeedsOperator: too many messages are refused; nothing of the batch was written.
+            Unreachable: a writer's schema cannot be fetched now; nothing was changed.
+        """
+        ticket = self._ask()
+        with self._steps.timed("messages"):
+            messages = batch.messages
+            values = cast("list[bytes | None]", list(map(Message.value, messages)))
+            offsets = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
+            arrived = map(itemgetter(1), map(Message.timestamp, messages))
+            arrival_ms = np.fromiter(arrived, np.int64, len(messages))
+        with self._steps.timed("decode"):
+            decoded = self._decoder(batch.topic).decode(values)
+            del values
+        letters = [letter(batch, refused, arrival_ms) for refused in decoded.rejected]
+        record = self._record(batch, decoded, arrival_ms)
+        messages.clear()
+        lineage = Lineage(batch.topic, batch.partition, offsets, arrival_ms)
+        uploads = []
+        with self._steps.timed("sort"):
+            cuts = list(
+                raw_files.cut(decoded.number("time"), decoded.number("user_id"), self._buckets)
+            )
+        for cut in cuts:
+            with self._steps.timed("gather"):
+                rows = lineage.added(decoded, cut.rows)
+            with self._steps.timed("parquet"):
+                file, body = raw_files.encode(
+                    rows, cut, batch.topic, batch.partition, batch.first, batch.next
+                )
+            del rows
+            uploads.append((file, body, self._uploads.submit(self._put, file.key, body)))
+        files = tuple(file for file, _, _ in uploads)
+        return Prepared(
+            batch=batch,
+            record=dataclasses.replace(record, files=files),
+            uploads=uploads,
+            letters=letters,
+            refused=decoded.rejected,
+            bytes=sum(file.bytes for file in files),
+            ticket=ticket,
+        )
+
+    def commit(self, prepared: Prepared) -> Written:
+        """Make a prepared batch exist. May be called again after a transient error.
+
+        Raises:
+            NeedsOperator: too many messages are refused; no letter was sent.
             Unreachable: the store or the dead-letter topic stayed away.
         """
-        decoded = self._decoder(batch.topic).decode(_values(batch))
-        self._check_limits(batch, decoded)
-        times = np.fromiter((m.timestamp()[1] for m in batch.messages), np.int64)
-        self._dead_letters.send([_letter(batch, refused, times) for refused in decoded.rejected])
-        record = self._record(batch, decoded, times)
-        parts = raw_files.split(_with_lineage(batch, decoded, times), self._buckets)
-        # The rows are in the parts now. What the batch held makes room for the files.
-        del decoded
-        batch.messages.clear()
-        files = self._write_files(record, parts)
+        checked = self._limits.check(
+            prepared.batch.topic,
+            prepared.batch.partition,
+            prepared.batch.first,
+            prepared.record.read,
+            [refused.position for refused in prepared.refused],
+            prepared.example(),
+        )
+        if prepared.letters:
+            with self._effects.doing(Effect.SEND_LETTERS):
+                self._dead_letters.send(prepared.letters)
+        for place, (file, body, upload) in enumerate(prepared.uploads):
+            try:
+                upload.result()
+            except Transient:
+                again = self._uploads.submit(self._put, file.key, body)
+                prepared.uploads[place] = (file, body, again)
+                again.result()
         created = dt.datetime.now(dt.UTC).isoformat()
-        record = dataclasses.replace(record, files=tuple(files), created=created)
-        return Written(batch, record, self._log.append(record))
+        # The same body whenever it is tried again: an answer that was lost is recognised by it.
+        if not prepared.record.created:
+            prepared.record = dataclasses.replace(prepared.record, created=created)
+        # The messages are those of the topic that reading began with, and not of one made again.
+        self._confirm(prepared.ticket)
+        with self._effects.doing(Effect.PUT_RECORD):
+            outcome = self._log.append(prepared.record)
+        if isinstance(outcome, Won):
+            self._limits.landed(checked, prepared.record.next)
+        return Written(prepared.batch, prepared.record, outcome)
 
-    def _record(self, batch: Batch, decoded: Decoded, times: npt.NDArray[np.int64]) -> CommitRecord:
+    def close(self) -> None:
+        """Wait for uploads in flight and end the threads."""
+        self._uploads.shutdown(cancel_futures=True)
+
+    def _put(self, key: str, body: pa.Buffer) -> None:
+        with self._steps.timed("upload"), self._effects.doing(Effect.PUT_DATA):
+            self._store.put(key, body.to_pybytes())
+
+    def _record(
+        self, batch: Batch, decoded: Decoded, arrival_ms: npt.NDArray[np.int64]
+    ) -> CommitRecord:
         """The batch's record but for its files and the time of its creation."""
-        arrival = (int(times.min()), int(times.max())) if len(times) else (-1, -1)
+        arrival = (int(arrival_ms.min()), int(arrival_ms.max())) if len(arrival_ms) else (-1, -1)
         return CommitRecord(
             topic=batch.topic,
             partition=batch.partition,
@@ -124,7 +244,7 @@ class BatchWriter:
             created="",
             files=(),
             read=len(batch.messages),
-            written=decoded.rows.num_rows,
+            written=len(decoded.positions),
             dead_lettered=len(decoded.rejected),
             dead_letter_reasons=dict(Counter(str(r.reason) for r in decoded.rejected)),
             schema_ids=tuple(np.unique(decoded.schema_ids).tolist()),
@@ -133,95 +253,8 @@ class BatchWriter:
             max_arrival=arrival[1] * 1000 if arrival[1] >= 0 else -1,
         )
 
-    def close(self) -> None:
-        """Wait for uploads in flight and end the threads."""
-        self._uploads.shutdown()
-
     def _decoder(self, topic: str) -> Decoder:
         decoders: dict[str, Decoder] = self._local.__dict__.setdefault("decoders", {})
         if topic not in decoders:
             decoders[topic] = self._decoders(topic)
         return decoders[topic]
-
-    def _check_limits(self, batch: Batch, decoded: Decoded) -> None:
-        key = (batch.topic, batch.partition)
-        run = longest = self._refused_in_a_row.get(key, 0)
-        expected = 0
-        for refused in decoded.rejected:
-            run = run + 1 if refused.position == expected else 1
-            expected = refused.position + 1
-            longest = max(longest, run)
-        self._refused_in_a_row[key] = run if expected == len(batch.messages) else 0
-        read, count = len(batch.messages), len(decoded.rejected)
-        too_many = read >= _RATIO_FROM and count / read > self._limits.max_ratio
-        if too_many or longest > self._limits.max_consecutive:
-            first = decoded.rejected[0]
-            raise NeedsOperator(
-                f"{batch.topic}[{batch.partition}]: {count} of {read} messages from offset "
-                f"{batch.first} are refused, {longest} in a row (first: offset "
-                f"{batch.messages[first.position].offset()}, {first.reason}: {first.error}).",
-                hint="Stopped before they fill the dead letters. Mend the producer or the topic's "
-                "format; to let them through, raise dead_letters.max_ratio or max_consecutive.",
-            )
-
-    def _write_files(self, record: CommitRecord, parts: Iterator[raw_files.Part]) -> list[DataFile]:
-        uploads = []
-        files = []
-        for part in parts:
-            file, body = raw_files.encode(
-                part, record.topic, record.partition, record.first, record.next
-            )
-            files.append(file)
-            uploads.append(self._uploads.submit(self._store.put, file.key, body))
-        for upload in uploads:
-            upload.result()
-        return files
-
-
-def _values(batch: Batch) -> list[bytes | None]:
-    return cast("list[bytes | None]", list(map(Message.value, batch.messages)))
-
-
-def _with_lineage(batch: Batch, decoded: Decoded, times: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    """The rows as the lake stores them: the message's columns, then where each came from."""
-    count = decoded.rows.num_rows
-    offsets = np.fromiter(map(Message.offset, batch.messages), np.int64, len(batch.messages))
-    topic = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(count, np.int8)), pa.array([batch.topic], pa.string())
-    )
-    lineage = [
-        topic,
-        pa.array(np.full(count, batch.partition, np.int32)),
-        pa.array(offsets[decoded.positions]),
-        pa.array(times[decoded.positions] * 1000).cast(LINEAGE_COLUMNS.field("_arrival_time").type),
-        pa.array(decoded.schema_ids, pa.int32()),
-    ]
-    return pa.RecordBatch.from_arrays(
-        [*decoded.rows.columns, *lineage], schema=raw_schema(decoded.rows.schema)
-    )
-
-
-def _letter(batch: Batch, refused: Rejected, times: npt.NDArray[np.int64]) -> DeadLetter:
-    message = batch.messages[refused.position]
-    offset = message.offset()
-    assert offset is not None  # noqa: S101 - a consumed message has one
-    return DeadLetter(
-        topic=batch.topic,
-        partition=batch.partition,
-        offset=offset,
-        key=_bytes(message.key()),
-        value=_bytes(message.value()),
-        headers=_headers(message),
-        reason=str(refused.reason),
-        error=refused.error,
-        time_ms=int(times[refused.position]),
-    )
-
-
-def _headers(message: Message) -> list[tuple[str, bytes | None]]:
-    headers: Any = message.headers() or []
-    return [(name, _bytes(value)) for name, value in headers]
-
-
-def _bytes(value: bytes | str | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value

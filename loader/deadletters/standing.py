@@ -107,10 +107,10 @@ class Standing:
             if len(self._records) >= _KEPT_RECORDS:
                 del self._records[next(iter(self._records))]
             if origin.topic in self._registry:
-                control = next(self._control.records(*place[:2], since=first))
+                control = self._control.record(*place)
                 self._records[place] = _Covered(control.next, _accepted(control))
             else:
-                batch = next(self._batches.records(*place[:2], since=first))
+                batch = self._batches.record(*place)
                 self._records[place] = _Covered(batch.next, self._rows(batch, catalogue))
         return self._records[place]
 

@@ -6,15 +6,24 @@ under ``[kafka.client]`` (librdkafka's CONFIGURATION.md lists the names).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 from loader import config
-from loader.errors import LoaderError, Terminal, Unreachable, UsageError
+from loader.errors import UsageError
+from loader.kafka.faults import explain as explain  # noqa: PLC0414 - asked for here by most
 from loader.logs import log, retried
 
 T = TypeVar("T")
@@ -32,46 +41,28 @@ _PROTOCOL: Final[dict[str, Any]] = {
     "allow.auto.create.topics": False,
 }
 
-_REFUSED: Final = frozenset(
+#: What makes a client a member of its group. Clients that only ask questions must not carry them:
+#: a second client under one ``group.instance.id`` would throw the first one out of the group.
+_MEMBERSHIP: Final = frozenset(
     {
-        KafkaError._AUTHENTICATION,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    }
-)
-
-#: The cluster is finding its feet: a leader or a group's coordinator moves, is elected or loads. The
-#: client marks none of these as retriable, though the same question is answered a moment later.
-_PASSING: Final = frozenset(
-    {
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.BROKER_NOT_AVAILABLE,
-        KafkaError.REPLICA_NOT_AVAILABLE,
-        KafkaError.NETWORK_EXCEPTION,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.KAFKA_STORAGE_ERROR,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.OFFSET_NOT_AVAILABLE,
-        KafkaError.NOT_CONTROLLER,
+        "group.protocol",
+        "group.instance.id",
+        "group.remote.assignor",
+        "partition.assignment.strategy",
+        "session.timeout.ms",
+        "heartbeat.interval.ms",
+        "max.poll.interval.ms",
     }
 )
 
 
 def common(settings: config.Kafka) -> dict[str, Any]:
-    """What every client gets: the servers and the user's own properties."""
+    """What every client gets: the servers and the user's own properties, but for those of a member."""
     return {
         "bootstrap.servers": settings.bootstrap_servers,
         "log_level": 2,
         "error_cb": _log_error,
-        **settings.client,
+        **{name: value for name, value in settings.client.items() if name not in _MEMBERSHIP},
     }
 
 
@@ -86,8 +77,14 @@ def consumer_settings(settings: config.Kafka) -> dict[str, Any]:
         raise UsageError(
             f"kafka.client.{taken[0]} cannot be set: the exactly-once protocol depends on it."
         )
+    member = {name: settings.client[name] for name in _MEMBERSHIP & settings.client.keys()}
+    if member.get("group.protocol") != "consumer":
+        # With KIP-848 the broker assigns, and the client refuses to be created with a strategy.
+        member = {"partition.assignment.strategy": "cooperative-sticky", **member}
     return {
-        "partition.assignment.strategy": "cooperative-sticky",
+        **member,
+        # How soon partitions that were added to a topic are found.
+        "topic.metadata.refresh.interval.ms": 30_000,
         # Bounds what librdkafka itself holds, whatever the number of partitions.
         "queued.max.messages.kbytes": 65_536,
         "queued.min.messages": 50_000,
@@ -107,10 +104,7 @@ def producer_settings(settings: config.Kafka) -> dict[str, Any]:
     allowed = {
         name: value
         for name, value in settings.client.items()
-        if not name.startswith(
-            ("fetch.", "queued.", "session.", "heartbeat.", "max.poll", "group.")
-        )
-        and name != "partition.assignment.strategy"
+        if not name.startswith(("fetch.", "queued."))
     }
     return {
         **common(settings.model_copy(update={"client": allowed})),
@@ -127,6 +121,19 @@ def rebalances_incrementally(properties: dict[str, Any]) -> bool:
     return properties.get("group.protocol") == "consumer" or "cooperative" in strategy
 
 
+@dataclass(frozen=True, slots=True)
+class TopicNow:
+    """A topic as Kafka has it now.
+
+    Attributes:
+        id: Kafka's id; a topic that is deleted and made again gets another one.
+        partitions: how many there are; they can only grow.
+    """
+
+    id: str
+    partitions: int
+
+
 class Cluster:
     """Questions to the cluster, each bounded in time and retried."""
 
@@ -139,30 +146,55 @@ class Cluster:
 
         Raises:
             Unreachable: no broker answered, after retries.
+            Terminal: we may not look at a topic.
         """
-        wanted = set(topics)
-
-        def ask() -> dict[str, int]:
-            found = self._admin.list_topics(timeout=TIMEOUT).topics
-            return {
-                name: len(found[name].partitions)
-                for name in wanted
-                if name in found and found[name].error is None
-            }
-
-        return self._retried("list topics", ask)
+        return {name: topic.partitions for name, topic in self.topics(topics).items()}
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """Kafka's id of each topic: another one for a topic that was deleted and made again."""
-        from confluent_kafka import TopicCollection  # noqa: PLC0415 - rarely needed
+        """Kafka's id of each topic that exists: another one for one that was deleted and made again.
 
-        names = list(topics)
+        Raises:
+            Unreachable: no broker answered, after retries.
+            Terminal: we may not look at a topic.
+        """
+        return {name: topic.id for name, topic in self.topics(topics).items()}
 
-        def ask() -> dict[str, str]:
-            futures = self._admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT)
-            return {name: str(future.result().topic_id) for name, future in futures.items()}
+    def topics(self, topics: Iterable[str]) -> dict[str, TopicNow]:
+        """The topics as they are now; those that do not exist are absent.
 
-        return self._retried("describe topics", ask)
+        Raises:
+            Unreachable: no broker answered, after retries.
+            Terminal: we may not look at a topic.
+        """
+        names = sorted(set(topics))
+        return retried(lambda: self.ask_topics(names)) if names else {}
+
+    def ask_topics(self, names: Sequence[str]) -> dict[str, TopicNow]:
+        """:meth:`topics`, asked once.
+
+        Raises:
+            Unreachable: no broker answered.
+            Terminal: we may not look at a topic.
+        """
+        # Each by its name: from a list of all topics those that we may not see are left out.
+        found = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT)
+        now: dict[str, TopicNow] = {}
+        for name, future in found.items():
+            try:
+                described = future.result()
+            except KafkaException as error:
+                fault = error.args[0]
+                if fault.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise explain(
+                    fault,
+                    self._settings,
+                    f"describe topic {name}",
+                    topic=name,
+                    operation="Describe",
+                ) from None
+            now[name] = TopicNow(str(described.topic_id), len(described.partitions))
+        return now
 
     def watermarks(self, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
         """``(log start, high watermark)`` of each partition."""
@@ -190,26 +222,6 @@ class Cluster:
                 raise explain(error.args[0], self._settings, what) from None
 
         return retried(attempt)
-
-
-def explain(error: KafkaError, settings: config.Kafka, what: str) -> LoaderError:
-    """A Kafka error as one of ours, naming the servers and what was being done."""
-    where = f"Kafka at {settings.bootstrap_servers}, {what}"
-    if error.code() in _REFUSED:
-        return _Refused(
-            f"{where}: {error.str()}.", hint="Check [kafka.client] and the ACLs of this user."
-        )
-    if error.retriable() or error.code() < 0 or error.code() in _PASSING:
-        return Unreachable(
-            f"{where}: {error.str()}.", hint="Is the broker up and kafka.bootstrap_servers right?"
-        )
-    return Terminal(f"{where}: {error.str()}.")
-
-
-class _Refused(Terminal):
-    """Credentials or rights are wrong: no retry helps, and the dependency cannot be used."""
-
-    exit_code = 4
 
 
 def new_consumer(settings: config.Kafka) -> Consumer:

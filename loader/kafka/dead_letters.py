@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from loader import config
 from loader.errors import Unreachable
 from loader.kafka.clients import new_producer
+from loader.kafka.faults import explain
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -66,6 +67,7 @@ class DeadLetterSink(Protocol):
 
         Raises:
             Unreachable: a letter was not acknowledged in time.
+            Terminal: we may not write to the topic.
         """
         ...
 
@@ -101,10 +103,19 @@ class KafkaDeadLetters:
             self._produce(producer, letter, delivered)
         producer.flush(DELIVERY_SECONDS)
         if acknowledged < len(letters):
+            left = f"{len(letters) - acknowledged} of {len(letters)} dead letters"
+            if failures and failures[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise explain(
+                    failures[0],
+                    self._settings,
+                    f"writing {left}",
+                    topic=self._topic,
+                    operation="Write",
+                )
             cause = failures[0].str() if failures else f"no answer in {DELIVERY_SECONDS:.0f} s"
             raise Unreachable(
-                f"Kafka at {self._settings.bootstrap_servers}: {len(letters) - acknowledged} of "
-                f"{len(letters)} dead letters were not written to {self._topic}: {cause}.",
+                f"Kafka at {self._settings.bootstrap_servers}: {left} were not written to "
+                f"{self._topic}: {cause}.",
                 hint=f"Does the topic {self._topic} exist, and may we write to it?",
             )
 

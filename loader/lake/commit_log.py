@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from loader.lake import layout
-from loader.lake.chain import Chains
+from loader.lake.chain import FOLD_RECORDS, Chains
 from loader.lake.store import ObjectStore
 
 RECORD_VERSION = 1
@@ -115,6 +115,6 @@ def decode_record(body: bytes) -> CommitRecord:
         raise ValueError(f"not a commit record: {error}") from error
 
 
-def commit_log(store: ObjectStore) -> Chains[CommitRecord]:
-    """The commit log of a lake."""
-    return Chains(store, layout.LOG, decode_record)
+def commit_log(store: ObjectStore, *, fold_records: int = FOLD_RECORDS) -> Chains[CommitRecord]:
+    """The commit log of a lake; ``fold_records`` of a chain make a checkpoint."""
+    return Chains(store, layout.LOG, decode_record, fold_records=fold_records)

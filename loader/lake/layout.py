@@ -15,6 +15,7 @@ REGISTRY: Final = "registry/"
 STATE: Final = "state/"
 SYNC: Final = "sync/"
 REDRIVE: Final = "redrive/"
+CHECKPOINTS: Final = "checkpoints/"
 
 #: What stands for the date or the bucket where a file holds several.
 MIXED: Final = "mixed"
@@ -22,6 +23,8 @@ MIXED: Final = "mixed"
 # Kafka's own rule for topic names; none of these characters means anything to S3 or to a path.
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _OFFSET_DIGITS: Final = 20
+_LAST_OFFSET: Final = 10**_OFFSET_DIGITS - 1
+_CHECKPOINT = re.compile(r"([0-9]{20})-([0-9]{1,20})-([0-9]{1,20})\.jsonl\.zst")
 
 
 def _topic(topic: str) -> str:
@@ -62,6 +65,31 @@ def log_record(root: str, topic: str, partition: int, first: int) -> str:
 def record_offset(key: str) -> int:
     """The first offset that a record's key names."""
     return int(key.rsplit("/", 1)[1].removesuffix(".json"))
+
+
+def checkpoint_folder(root: str, topic: str, partition: int) -> str:
+    """The folder of the checkpoints of one chain under ``log/`` or ``registry/``."""
+    return f"{CHECKPOINTS}{log_chain(root, topic, partition)}"
+
+
+def checkpoint(root: str, topic: str, partition: int, first: int, next_: int) -> str:
+    """The checkpoint of the records of ``[first, next)``.
+
+    The name begins with what is left from ``next`` to the largest number of 20 digits: a list, which
+    is ascending, begins with the newest checkpoint.
+    """
+    left = _LAST_OFFSET - next_
+    folder = checkpoint_folder(root, topic, partition)
+    return f"{folder}{left:0{_OFFSET_DIGITS}d}-{first}-{next_}.jsonl.zst"
+
+
+def checkpoint_span(key: str) -> tuple[int, int] | None:
+    """The offsets ``[first, next)`` that a checkpoint's key names; None if it is no such key."""
+    named = _CHECKPOINT.fullmatch(key.rsplit("/", 1)[1])
+    if named is None:
+        return None
+    left, first, next_ = (int(number) for number in named.groups())
+    return (first, next_) if first < next_ and left == _LAST_OFFSET - next_ else None
 
 
 def sync_folder(sync_id: str, table: str) -> str:

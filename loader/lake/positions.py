@@ -9,7 +9,7 @@ start and the head, it does not move the log start (Apache Kafka documentation, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loader.errors import NeedsOperator
 
@@ -84,3 +84,30 @@ def start_offset(evidence: Evidence) -> int:
             f"{chain} to read them again.",
         )
     return chain
+
+
+def offset_out_of_range(evidence: Evidence, position: int, said: str) -> NeedsOperator:
+    """Why Kafka refused to read on in mid-flight: the same findings as at the start, where they hold.
+
+    Args:
+        evidence: what is known of the partition now; without an answer from Kafka what was known.
+        position: the offset that was asked for: what lies before it was read, or is in the lake.
+        said: Kafka's own words, for a case that is none of ours.
+    """
+    try:
+        start_offset(
+            replace(
+                evidence,
+                chain_next=position,
+                chain_topic_id=evidence.chain_topic_id or evidence.topic_id,
+                committed=None,
+            )
+        )
+    except NeedsOperator as found:
+        return found
+    return NeedsOperator(
+        f"{evidence.topic}[{evidence.partition}]: Kafka refused offset {position}, though it has "
+        f"{evidence.log_start} to {evidence.high_watermark - 1} now: {said}.",
+        hint="Was the log truncated and written again? Compare the lake's last record with the messages "
+        "before that offset, then start again. Nothing was skipped.",
+    )

@@ -20,15 +20,15 @@ import pyarrow.parquet as pq
 from loader.lake import layout
 from loader.lake.commit_log import DataFile
 from loader.model.buckets import buckets_of
-from loader.model.events import PAGEVIEW_FIELDS, RAW_ONLY_FIELDS, SESSION_FIELDS
+from loader.model.events import RAW_TYPES
 
-#: Device clocks lie: a batch may hold thousands of dates. The fullest ones get files of their own,
-#: the rest share files, so a batch makes at most 9 x buckets files.
-MAX_DATES: Final = 8
+#: A date with this many rows of a batch, or with half of them, gets a file of its own; all others share
+#: one. So n rows make at most n / 25,000 + 2 files. Device clocks lie, and events come late: a batch may
+#: hold thousands of dates, and a request costs more than a filter over a few thousand rows.
+MIN_DATE_ROWS: Final = 25_000
 
-#: A date is split by bucket only where that gives files of this many rows on average; below, one
-#: file holds all buckets of the date. Requests cost more than a filter over a few thousand rows.
-MIN_FILE_ROWS: Final = 4096
+#: A date is split by bucket where that gives files of at least this many rows on average.
+MIN_FILE_ROWS: Final = 25_000
 
 _DAY: Final = 86_400_000_000
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
@@ -36,64 +36,73 @@ _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _MIN_DAY: Final = 1 - _EPOCH
 _MAX_DAY: Final = dt.date.max.toordinal() - _EPOCH
 
-# A dictionary pays only where values repeat; on the rest it costs a pass and is thrown away.
-_REPEATING: Final = frozenset(
-    {
-        *SESSION_FIELDS,
-        *PAGEVIEW_FIELDS,
-        *RAW_ONLY_FIELDS,
-        *("type", "target_text", "name", "_topic", "_partition", "_schema_id"),
-    }
-) - {"ip", "landing_page_query", "query", "hash"}
+# Text repeats within a batch: a session's columns, names of properties, pages. Where a column's values
+# do not, the writer gives its dictionary up after 1 MiB. Numbers and times do better without.
+_DICTIONARIES: Final = [
+    path
+    for name, kind in RAW_TYPES.items()
+    for path in (
+        (f"{name}.key_value.key", f"{name}.key_value.value")
+        if pa.types.is_map(kind)
+        else (name,)
+        if kind == pa.string() or name in {"_topic", "_partition", "_schema_id"}
+        else ()
+    )
+]
 _STATISTICS: Final = ("event_id", "user_id", "time", "_offset")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Rows of one date and one bucket (or of all), sorted by time.
+class Cut:
+    """What one file holds: rows of one date and one bucket (or of all), by bucket, then by time.
 
     Attributes:
         date: ``YYYY-MM-DD``, or ``mixed``.
         buckets: the buckets whose rows it may hold, ascending: one of them, or all.
-        rows: at least one row.
+        rows: int64, numbers of the batch's rows, in the file's order; at least one.
         min_time: microseconds since the epoch.
         max_time: microseconds since the epoch.
     """
 
     date: str
     buckets: tuple[int, ...]
-    rows: pa.RecordBatch
+    rows: npt.NDArray[np.int64]
     min_time: int
     max_time: int
 
 
-def split(rows: pa.RecordBatch, buckets: int) -> Iterator[Part]:
-    """Split the rows of a batch into files' contents; every row is in exactly one part.
+def cut(
+    times: npt.NDArray[np.int64], user_ids: npt.NDArray[np.int64], buckets: int
+) -> Iterator[Cut]:
+    """Cut the rows of a batch into files; every row is in exactly one of them.
 
     Args:
-        rows: any columns, among them ``user_id`` (int64) and ``time`` (timestamp[us]).
+        times: of each row, microseconds since the epoch.
+        user_ids: of each row.
         buckets: the lake's number of buckets.
     """
-    if rows.num_rows == 0:
+    if len(times) == 0:
         return
-    time = rows.column("time").cast(pa.int64()).to_numpy()
-    bucket = buckets_of(rows.column("user_id").to_numpy(), buckets)
-    day, mixed = _days(time)
-    _, date_of_row, sizes = np.unique(day, return_inverse=True, return_counts=True)
+    bucket = buckets_of(user_ids, buckets)
+    day, mixed = _days(times)
+    days, date_of_row, sizes = np.unique(day, return_inverse=True, return_counts=True)
+    divided = (sizes >= MIN_FILE_ROWS * buckets) & (days != mixed)
     # -1 stands for all buckets together.
-    bucket = np.where(sizes[date_of_row] < MIN_FILE_ROWS * buckets, -1, bucket)
-    order = np.lexsort((time, bucket, day))
-    rows = rows.take(pa.array(order))
-    time, bucket, day = time[order], bucket[order], day[order]
-    starts = np.flatnonzero((np.diff(day) != 0) | (np.diff(bucket) != 0)) + 1
-    bounds = [0, *starts.tolist(), len(order)]
-    for start, end in itertools.pairwise(bounds):
-        yield Part(
+    file_bucket = np.where(divided[date_of_row], bucket, -1)
+    order = np.lexsort((times, bucket, day))
+    day, file_bucket = day[order], file_bucket[order]
+    starts = np.flatnonzero((np.diff(day) != 0) | (np.diff(file_bucket) != 0)) + 1
+    for start, end in itertools.pairwise([0, *starts.tolist(), len(order)]):
+        rows = order[start:end]
+        own = times[rows]
+        yield Cut(
             date=layout.MIXED if day[start] == mixed else _date(int(day[start])),
-            buckets=(int(bucket[start]),) if bucket[start] >= 0 else tuple(range(buckets)),
-            rows=rows.slice(start, end - start),
-            min_time=int(time[start]),
-            max_time=int(time[end - 1]),
+            buckets=(int(file_bucket[start]),)
+            if file_bucket[start] >= 0
+            else tuple(range(buckets)),
+            rows=rows,
+            min_time=int(own.min()),
+            max_time=int(own.max()),
         )
 
 
@@ -103,10 +112,8 @@ def _days(time: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
     day = time // _DAY
     values, counts = np.unique(day, return_counts=True)
     dated = (values >= _MIN_DAY) & (values <= _MAX_DAY)
-    values, counts = values[dated], counts[dated]
-    # Of equal counts the earlier date is kept, so that a batch splits in one way only.
-    kept = values[np.argsort(-counts, kind="stable")[:MAX_DATES]]
-    return np.where(np.isin(day, kept), day, mixed), mixed
+    own = dated & (counts >= min(MIN_DATE_ROWS, len(time) / 2))
+    return np.where(np.isin(day, values[own]), day, mixed), mixed
 
 
 def _date(day: int) -> str:
@@ -114,34 +121,48 @@ def _date(day: int) -> str:
 
 
 def encode(
-    part: Part, topic: str, partition: int, first: int, next_: int
-) -> tuple[DataFile, bytes]:
-    """A part as a Parquet file (zstd, pages of version 1), with its entry for the commit record."""
-    names = set(part.rows.schema.names)
+    rows: pa.RecordBatch, of: Cut, topic: str, partition: int, first: int, next_: int
+) -> tuple[DataFile, pa.Buffer]:
+    """Rows as a Parquet file (zstd, pages of version 1), with its entry for the commit record.
+
+    Args:
+        rows: the rows of ``of``, in its order. Columns that are null throughout are left out.
+        of: what the file holds.
+        topic: of the batch.
+        partition: of the batch.
+        first: first offset of the batch.
+        next_: offset after its last one.
+    """
+    filled = [
+        field.name
+        for field, column in zip(rows.schema, rows.columns, strict=True)
+        if column.null_count < len(column)
+    ]
+    rows = rows.select(filled)
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
         sink,
-        part.rows.schema,
+        rows.schema,
         compression="zstd",
         compression_level=1,
-        use_dictionary=sorted(_REPEATING & names),
-        write_statistics=[name for name in _STATISTICS if name in names],
+        use_dictionary=_DICTIONARIES,
+        write_statistics=[name for name in _STATISTICS if name in filled],
     ) as writer:
-        writer.write_batch(part.rows, row_group_size=1 << 20)
-    body = sink.getvalue().to_pybytes()
+        writer.write_batch(rows, row_group_size=1 << 20)
+    body = sink.getvalue()
     digest = hashlib.sha256(body).hexdigest()
-    bucket = part.buckets[0] if len(part.buckets) == 1 else None
-    key = layout.raw_file(topic, part.date, bucket, partition, first, next_, digest[:16])
+    bucket = of.buckets[0] if len(of.buckets) == 1 else None
+    key = layout.raw_file(topic, of.date, bucket, partition, first, next_, digest[:16])
     return (
         DataFile(
             key=key,
-            bytes=len(body),
-            rows=part.rows.num_rows,
+            bytes=body.size,
+            rows=rows.num_rows,
             sha256=digest,
-            min_time=part.min_time,
-            max_time=part.max_time,
-            date=part.date,
-            buckets=part.buckets,
+            min_time=of.min_time,
+            max_time=of.max_time,
+            date=of.date,
+            buckets=of.buckets,
         ),
         body,
     )

@@ -283,6 +283,8 @@ def _properties(place: Place) -> str:
         "group.initial.rebalance.delay.ms": "0",
         # Lets a test see a killed member's partitions move within a second or two.
         "group.min.session.timeout.ms": "500",
+        "group.consumer.min.session.timeout.ms": "500",
+        "group.consumer.min.heartbeat.interval.ms": "100",
     }
     return "".join(f"{key}={_escaped(value)}\n" for key, value in settings.items())
 

@@ -140,3 +140,11 @@ LINEAGE_COLUMNS: Final = pa.schema(
 def raw_schema(columns: pa.Schema) -> pa.Schema:
     """The schema of a raw file of the lake: ``columns`` followed by the lineage columns."""
     return pa.schema([*columns, *LINEAGE_COLUMNS])
+
+
+#: The type of every column that a raw file may hold, whichever topic it is of.
+RAW_TYPES: Final = {
+    field.name: field.type
+    for columns in (EVENT_COLUMNS, USER_UPDATE_COLUMNS, LINEAGE_COLUMNS)
+    for field in columns
+}

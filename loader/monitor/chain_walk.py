@@ -5,27 +5,33 @@ A reader of data must stop at the first fault (`loader.lake.chain`); an operator
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from loader.errors import UsageError
 from loader.lake import layout
-from loader.lake.chain import ChainRecord
+from loader.lake.ahead import fetched_ahead
+from loader.lake.record_objects import ChainRecord
 from loader.lake.store import ObjectStore
 from loader.monitor.findings import Finding, Findings
 
 R = TypeVar("R", bound=ChainRecord)
 
-#: Records fetched ahead of the one in use.
+#: Records fetched at once.
 READ_AHEAD: Final = 8
+
+#: Told the key of each record's object, in order, and its body: None if it was listed and is gone.
+Observer = Callable[[str, bytes | None], None]
 
 _REBUILD: Final = (
     "Restore the missing record from the bucket's versions or backups; until then no reader goes "
     "beyond it."
 )
+
+
+def unobserved(_key: str, _body: bytes | None) -> None:
+    """For who does not look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +85,25 @@ def check_topic(store: ObjectStore, topic: str) -> None:
 
 
 def walk(
-    store: ObjectStore, place: Place, decode: Callable[[bytes], R], findings: Findings
+    store: ObjectStore,
+    place: Place,
+    decode: Callable[[bytes], R],
+    findings: Findings,
+    observe: Observer = unobserved,
 ) -> Iterator[Walked[R]]:
-    """Every record that can be read, in order of its key; a few are fetched ahead."""
+    """Every record that can be read, in order of its key; a few are fetched ahead.
+
+    Args:
+        store: the lake.
+        place: the chain.
+        decode: raises ``ValueError`` for a body that is no record.
+        findings: where faults go.
+        observe: told of each record's object before it is looked at.
+    """
     # The record before; None where there is none, or where it could not be read.
     before: Walked[R] | None = None
     for key, body in _bodies(store, place, findings):
+        observe(key, body)
         walked = _read(place, key, body, decode, findings)
         if walked is None:
             before = None
@@ -104,24 +123,17 @@ def _bodies(
         except KeyError:
             return None
 
-    waiting: deque[tuple[str, Future[bytes | None]]] = deque()
-    with ThreadPoolExecutor(READ_AHEAD, thread_name_prefix="records") as pool:
-        try:
-            for info in store.scan(place.folder):
-                name = info.key.removeprefix(place.folder)
-                if not (len(name) == 25 and name.endswith(".json") and name[:20].isdecimal()):
-                    _unknown(findings, place.topic, place.partition, info.key, "is no record")
-                    continue
-                waiting.append((info.key, pool.submit(get, info.key)))
-                if len(waiting) > READ_AHEAD:
-                    key, future = waiting.popleft()
-                    yield key, future.result()
-            while waiting:
-                key, future = waiting.popleft()
-                yield key, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+    keys = _keys(store, place, findings)
+    yield from fetched_ahead(get, keys, most=READ_AHEAD)
+
+
+def _keys(store: ObjectStore, place: Place, findings: Findings) -> Iterator[str]:
+    for info in store.scan(place.folder):
+        name = info.key.removeprefix(place.folder)
+        if len(name) == 25 and name.endswith(".json") and name[:20].isdecimal():
+            yield info.key
+        else:
+            unknown_object(findings, place, info.key, "is no record")
 
 
 def _read(
@@ -163,6 +175,11 @@ def _broken(place: Place, before: Walked[R], after: Walked[R], findings: Finding
         what = f"Offsets {first} to {end - 1} are in two records; the other one is {before.key}."
         hint = "Records are never overwritten: find out who wrote here, and restore both objects."
     findings.add(Finding("broken_chain", place.topic, place.partition, after.key, what, hint))
+
+
+def unknown_object(findings: Findings, place: Place, key: str, what: str) -> None:
+    """Something stands in a chain's folder that does not belong there."""
+    _unknown(findings, place.topic, place.partition, key, what)
 
 
 def _unknown(findings: Findings, topic: str, partition: int | None, key: str, what: str) -> None:

@@ -86,11 +86,13 @@ def _faults(
             f"Its times are {time.min()} to {time.max()} us; the record says {file.min_time} to "
             f"{file.max_time}."
         )
-    if (np.diff(time) < 0).any():
-        yield "Its rows are not sorted by time."
+    bucket = buckets_of(_numbers(table, "user_id"), buckets)
+    step = np.diff(bucket)
+    if (step < 0).any() or (time[1:] < time[:-1])[step == 0].any():
+        yield "Its rows are not sorted by bucket and time."
     if file.date != layout.MIXED and not (time // _DAY == _day(file.date)).all():
         yield f"It holds rows of other dates than {file.date}."
-    held = np.unique(buckets_of(_numbers(table, "user_id"), buckets)).tolist()
+    held = np.unique(bucket).tolist()
     if not set(held) <= set(file.buckets):
         yield f"It holds users of buckets {held}; the record says {list(file.buckets)}."
 

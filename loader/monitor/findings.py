@@ -18,7 +18,8 @@ class Finding:
 
     Attributes:
         kind: a word: ``broken_chain``, ``bad_record``, ``wrong_count``, ``missing_file``,
-            ``wrong_size``, ``altered_file``, ``wrong_content``, ``named_twice``, ``unknown_object``.
+            ``wrong_size``, ``altered_file``, ``wrong_content``, ``named_twice``, ``unknown_object``,
+            ``bad_checkpoint``.
         topic: the topic.
         partition: the partition; None where it cannot be told.
         key: the object's key in the lake.

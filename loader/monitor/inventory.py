@@ -12,7 +12,15 @@ from loader.lake.commit_log import decode_record as decode_commit
 from loader.lake.registry import RegistryRecord
 from loader.lake.registry import decode_record as decode_registry
 from loader.lake.store import ObjectStore
-from loader.monitor.chain_walk import Place, Walked, check_topic, places, walk
+from loader.monitor.chain_walk import (
+    Observer,
+    Place,
+    Walked,
+    check_topic,
+    places,
+    unobserved,
+    walk,
+)
 from loader.monitor.findings import Findings
 
 #: Told (what is counted, how many so far) after each record or file.
@@ -127,13 +135,13 @@ def chains(
 
 
 def records(
-    store: ObjectStore, place: Place, findings: Findings
+    store: ObjectStore, place: Place, findings: Findings, observe: Observer = unobserved
 ) -> Iterator[Walked[CommitRecord] | Walked[RegistryRecord]]:
-    """A chain's records, decoded by its root."""
+    """A chain's records, decoded by its root; ``observe`` as in `loader.monitor.chain_walk.walk`."""
     if place.root == layout.LOG:
-        yield from walk(store, place, decode_commit, findings)
+        yield from walk(store, place, decode_commit, findings, observe)
     else:
-        yield from walk(store, place, decode_registry, findings)
+        yield from walk(store, place, decode_registry, findings, observe)
 
 
 def take_inventory(

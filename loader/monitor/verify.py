@@ -1,7 +1,8 @@
 """``heap-loader lake verify``: does the lake hold what its logs say, and nothing that they do not?
 
-Three passes at bounded memory: the records, one after the other; with ``deep``, the files of each
-record, a few at a time; then a list of the data files against those that the records name.
+Three passes at bounded memory: the records, one after the other, and beside them the checkpoints that
+repeat them; with ``deep``, the files of each record, a few at a time, and the contents of checkpoints;
+then a list of the data files against those that the records name.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from loader.lake.commit_log import CommitRecord, DataFile
 from loader.lake.metadata import read_metadata
 from loader.lake.store import ObjectInfo, ObjectStore
 from loader.monitor.chain_walk import Walked
+from loader.monitor.checkpoint_checks import CheckpointCheck, checkpointed
 from loader.monitor.expected_files import Compared, Expected, ExpectedFiles, expected_files
 from loader.monitor.file_checks import Examined, examine, repeated
 from loader.monitor.findings import RESTORE, Finding, Findings
@@ -109,7 +111,7 @@ def verify(
     Args:
         store: the lake.
         topic: only this topic.
-        deep: read every data file.
+        deep: read every data file and every checkpoint.
         progress: told after each record, deep file and listed file.
         now: instead of the clock, seconds since the epoch.
 
@@ -125,8 +127,14 @@ def verify(
     with expected_files() as expected:
         check = _Check(store, metadata.buckets, expected, progress, moment)
         with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
-            for place in chains(store, check.findings, topic=topic):
+            # Listed first: a chain that was folded by then is among those that are walked.
+            folded = checkpointed(store, check.findings, topic=topic)
+            walked = chains(store, check.findings, topic=topic)
+            for place in walked:
                 check.chain(Summary(place), pool if deep else None)
+            for place in folded:
+                if place not in walked:
+                    CheckpointCheck(store, place, check.findings, deep=deep).finish()
         folders = {topic} if topic is not None else {*store.list_folders(layout.RAW), *check.ends}
         for folder in sorted(folders):
             check.files(folder)
@@ -170,7 +178,9 @@ class _Check:
         self.summaries.append(summary)
         topic_id: str | None = None
         reading: deque[_Reading] = deque()
-        for walked in records(self._store, summary.place, self.findings):
+        deep = pool is not None
+        checkpoints = CheckpointCheck(self._store, summary.place, self.findings, deep=deep)
+        for walked in records(self._store, summary.place, self.findings, checkpoints.record):
             record = walked.record
             summary.add(record)
             self._count("records")
@@ -189,6 +199,7 @@ class _Check:
             else:
                 for what in check_registry_record(record):
                     self._fault("wrong_count", walked, walked.key, what, _WRITER)
+        checkpoints.finish()
         while reading:
             self._contents(*reading.popleft())
 

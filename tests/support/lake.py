@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import Counter
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,3 +53,15 @@ def assert_each_offset_once(store: ObjectStore, topic: str, expected: dict[int, 
         )
     )
     assert [place for place, count in places.items() if count > 1] == []
+
+
+def await_chains(store: ObjectStore, topic: str, ends: Mapping[int, int]) -> None:
+    """Wait until every chain of a topic ends where it should."""
+    log = commit_log(store)
+    pause = threading.Event()
+    for _ in range(600):
+        tails = {partition: log.tail(topic, partition) for partition, end in ends.items() if end}
+        if all(tail is not None and tail.next == ends[p] for p, tail in tails.items()):
+            return
+        pause.wait(0.1)
+    raise AssertionError(f"not caught up: { {p: tail and tail.next for p, tail in tails.items()} }")

@@ -14,7 +14,7 @@ from loader import config
 from loader.lake import layout
 from loader.lake.commit_log import CommitRecord, commit_log
 from loader.lake.metadata import open_lake
-from loader.lake.raw_files import encode, split
+from loader.lake.raw_files import Cut, cut, encode
 from loader.lake.registry import ControlMessage, RegistryRecord, registry_log
 from loader.lake.store import ObjectStore
 from loader.model.events import EVENT_COLUMNS, USER_UPDATE_COLUMNS, raw_schema
@@ -94,9 +94,10 @@ class LakeWriter:
         files = []
         if rows:
             batch = raw_batch(columns, rows, topic, partition, first)
-            for part in split(batch, self.buckets):
-                file, body = encode(part, topic, partition, first, first + len(rows))
-                self.store.put(file.key, body)
+            for part in cuts(batch, self.buckets):
+                own = batch.take(pa.array(part.rows))
+                file, body = encode(own, part, topic, partition, first, first + len(rows))
+                self.store.put(file.key, body.to_pybytes())
                 files.append(file)
         record = CommitRecord(
             topic=topic,
@@ -119,6 +120,12 @@ class LakeWriter:
         )
         commit_log(self.store).append(record)
         return record
+
+
+def cuts(rows: pa.RecordBatch, buckets: int) -> list[Cut]:
+    """The files that raw rows are cut into."""
+    times = rows.column("time").cast(pa.int64()).to_numpy()
+    return list(cut(times, rows.column("user_id").to_numpy(), buckets))
 
 
 def raw_batch(

@@ -12,6 +12,9 @@ import orjson
 from loader.config import Settings
 from loader.consumer import app
 from loader.lake import layout
+from loader.lake.chain import Chains
+from loader.lake.checkpoints import Checkpoints
+from loader.lake.commit_log import decode_record
 from loader.lake.s3 import S3Store
 from loader.monitor.verify import verify
 from tests.support.cli import heap_loader
@@ -88,6 +91,36 @@ def test_each_damage_is_named_and_the_command_exits_3(
     listed = run(config_file, "ls")
     assert listed.returncode == 0
     assert "lake verify" in listed.stdout
+
+
+def test_a_folded_chain_is_read_on_listed_and_verified(
+    settings: Settings, config_file: Path
+) -> None:
+    store = fill(settings)
+    servers, topic = settings.kafka.bootstrap_servers, settings.topics.events.name
+    assert Chains(store, layout.LOG, decode_record, fold_records=2).fold(topic, 0)
+    (span,) = Checkpoints(store, layout.LOG).spans(topic, 0)
+    assert (span.first, span.next) == (0, 100)
+    # The consumer goes on from the end that it finds by the checkpoint.
+    produce(servers, topic, [event(n) for n in range(200, 210)], partition=0)
+    app.run(settings, until_caught_up=True, stop=threading.Event())
+    before = records(store, topic)
+    assert [(r.first, r.next) for r in before] == [(0, 50), (50, 100), (100, 150), (150, 160)]
+    done = run(config_file, "verify", "--deep", "--json")
+    assert done.returncode == 0, done.stdout
+    (partition,) = document(run(config_file, "ls", "--json"))["partitions"]
+    assert (partition["records"], partition["first"], partition["next"]) == (4, 0, 160)
+    # Damaged, it is reported, and readers do without.
+    store.put(span.key, store.get(span.key)[:-1])
+    done = run(config_file, "verify", "--deep", "--json")
+    assert done.returncode == 3
+    assert [(f["kind"], f["key"]) for f in document(done)["findings"]] == [
+        ("bad_checkpoint", span.key)
+    ]
+    assert records(store, topic) == before
+    produce(servers, topic, [event(n) for n in range(210, 220)], partition=0)
+    app.run(settings, until_caught_up=True, stop=threading.Event())
+    assert [r.next for r in records(store, topic)] == [50, 100, 150, 160, 170]
 
 
 def test_no_lake_and_no_such_topic_are_a_users_mistake(

@@ -10,8 +10,8 @@ from loader.consumer.batches import Buffer
 LIMITS = config.Batch(max_rows=3, max_bytes=2048, max_age=10.0)
 
 
-def message(size: int) -> Message:
-    return Message(topic="t", partition=0, offset=0, key=b"k", value=b"x" * size)
+def message(size: int, offset: int = 0) -> Message:
+    return Message(topic="t", partition=0, offset=offset, key=b"k", value=b"x" * size)
 
 
 def buffer(*sizes: int) -> Buffer:
@@ -45,8 +45,28 @@ def test_it_closes_on_the_age_of_its_first_message() -> None:
 
 def test_closing_begins_the_next_batch_where_this_one_ends() -> None:
     held = buffer(1, 2)
-    batch = held.close(107)
+    batch = held.close(107, LIMITS)
     assert (batch.first, batch.next, len(batch.messages), batch.bytes) == (100, 107, 2, 3)
     assert (held.first, held.messages, held.bytes) == (107, [], 0)
     held.add(message(5), now=70.0)
     assert held.opened == 70.0
+
+
+def test_what_was_polled_beyond_the_limit_stays_and_gaps_go_with_what_is_before_them() -> None:
+    held = Buffer("t", 0, first=100, epoch=1)
+    held.add(*(message(2, offset) for offset in (100, 101, 102, 110, 111)), now=50.0)
+    batch = held.close(120, LIMITS)
+    assert (batch.first, batch.next, len(batch.messages), batch.bytes) == (100, 110, 3, 6)
+    assert (held.first, len(held.messages), held.bytes, held.opened) == (110, 2, 4, 50.0)
+    rest = held.close(120, LIMITS)
+    assert (rest.first, rest.next, len(rest.messages), rest.bytes) == (110, 120, 2, 4)
+
+
+def test_a_batch_ends_with_the_message_that_meets_the_limit_of_bytes() -> None:
+    held = Buffer("t", 0, first=0, epoch=1)
+    held.add(*(message(size, n) for n, size in enumerate((1000, 1000, 5000))), now=50.0)
+    assert [m.offset() for m in held.close(3, LIMITS).messages] == [0, 1, 2]
+    held = Buffer("t", 0, first=0, epoch=1)
+    held.add(*(message(size, n) for n, size in enumerate((5000, 1, 1))), now=50.0)
+    assert [m.offset() for m in held.close(3, LIMITS).messages] == [0]
+    assert (held.first, held.bytes) == (1, 2)

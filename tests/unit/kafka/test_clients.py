@@ -1,42 +1,70 @@
-"""Which of Kafka's errors pass by themselves, and which need a person."""
+"""Which properties a client gets: the protocol's are ours, a member's are for members only."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from confluent_kafka import KafkaError
 
 from loader import config
-from loader.errors import Terminal, Transient
-from loader.kafka.clients import explain
+from loader.errors import UsageError
+from loader.kafka.clients import (
+    common,
+    consumer_settings,
+    new_consumer,
+    new_producer,
+    producer_settings,
+    rebalances_incrementally,
+)
+
+STATIC: dict[str, Any] = {"group.instance.id": "pod-1", "session.timeout.ms": 30_000}
+
+
+def with_client(client: dict[str, Any]) -> config.Kafka:
+    return config.Kafka(client=client)
+
+
+@pytest.mark.parametrize("name", ["group.id", "isolation.level", "enable.auto.commit"])
+def test_what_carries_the_protocol_cannot_be_set(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"kafka\.client\.{name} cannot be set"):
+        consumer_settings(with_client({name: "x"}))
 
 
 @pytest.mark.parametrize(
-    "code",
+    ("client", "strategy", "incremental"),
     [
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError._TIMED_OUT,
-        KafkaError._ALL_BROKERS_DOWN,
+        ({}, "cooperative-sticky", True),
+        ({"partition.assignment.strategy": "range"}, "range", False),
+        ({"group.protocol": "classic"}, "cooperative-sticky", True),
+        ({"group.protocol": "consumer"}, None, True),
     ],
 )
-def test_a_cluster_that_finds_its_feet_is_asked_again(code: int) -> None:
-    fault = explain(KafkaError(code), config.Kafka(), "committed offsets")
-    assert isinstance(fault, Transient)
-    assert "127.0.0.1:9092, committed offsets" in fault.message
+def test_each_rebalance_protocol_makes_a_consumer(
+    client: dict[str, Any], strategy: str | None, incremental: bool
+) -> None:
+    settings = with_client(client)
+    properties = consumer_settings(settings)
+    assert properties.get("partition.assignment.strategy") == strategy
+    assert rebalances_incrementally(properties) is incremental
+    new_consumer(settings).close()
 
 
-@pytest.mark.parametrize(
-    ("code", "exit_code"),
-    [
-        (KafkaError.GROUP_AUTHORIZATION_FAILED, 4),
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, 4),
-        (KafkaError.UNSUPPORTED_VERSION, 1),
-    ],
-)
-def test_no_retry_helps_against_a_refusal(code: int, exit_code: int) -> None:
-    fault = explain(KafkaError(code), config.Kafka(), "consume")
-    assert isinstance(fault, Terminal)
-    assert fault.exit_code == exit_code
+def test_what_a_protocol_does_not_take_is_a_usage_error_that_names_it() -> None:
+    both = with_client({"group.protocol": "consumer", "session.timeout.ms": 6000})
+    with pytest.raises(UsageError, match=r"session\.timeout\.ms.*not supported"):
+        new_consumer(both)
+
+
+def test_only_members_carry_what_makes_a_member() -> None:
+    settings = with_client({**STATIC, "client.id": "loader"})
+    assert consumer_settings(settings).items() >= STATIC.items()
+    for others in (common(settings), producer_settings(settings)):
+        assert not STATIC.keys() & others.keys()
+        assert others["client.id"] == "loader"
+    new_producer(settings)
+
+
+def test_new_partitions_are_found_within_a_minute_unless_somebody_says_otherwise() -> None:
+    name = "topic.metadata.refresh.interval.ms"
+    assert consumer_settings(with_client({}))[name] < 60_000
+    assert consumer_settings(with_client({name: 1000}))[name] == 1000

@@ -12,31 +12,9 @@ import pytest
 from loader.errors import NeedsOperator
 from loader.lake import layout
 from loader.lake.chain import Lost, Won
-from loader.lake.commit_log import CommitRecord, DataFile, commit_log, decode_record
+from loader.lake.commit_log import commit_log, decode_record
 from loader.lake.memory import MemoryStore
-
-
-def record(first: int, next_: int, *, batch: str = "b", partition: int = 0) -> CommitRecord:
-    file = DataFile("raw/x.parquet", 10, next_ - first, "00", 1, 2, "2026-01-01", (3,))
-    return CommitRecord(
-        topic="heap.events",
-        partition=partition,
-        first=first,
-        next=next_,
-        topic_id="id",
-        batch=batch,
-        writer="w",
-        created="2026-01-01T00:00:00+00:00",
-        files=(file,),
-        read=next_ - first,
-        written=next_ - first,
-        dead_lettered=0,
-        dead_letter_reasons={},
-        schema_ids=(0,),
-        unknown_fields={"x": 1},
-        min_arrival=1,
-        max_arrival=2,
-    )
+from tests.support.chains import record, write_chain
 
 
 def test_a_record_survives_the_way_to_the_store_and_back() -> None:
@@ -75,6 +53,15 @@ def test_the_same_record_again_is_our_own_lost_answer() -> None:
     mine = record(0, 10, batch="mine")
     assert log.append(mine) == Won()
     assert log.append(mine) == Won()
+
+
+def test_one_record_is_read_by_its_first_offset() -> None:
+    store = MemoryStore()
+    write_chain(store, 3)
+    log = commit_log(store)
+    assert log.record("heap.events", 0, 10) == record(10, 20)
+    with pytest.raises(NeedsOperator, match="is gone"):
+        log.record("heap.events", 0, 11)
 
 
 def test_an_empty_record_is_refused() -> None:

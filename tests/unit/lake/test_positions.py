@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from loader.errors import NeedsOperator
-from loader.lake.positions import Evidence, start_offset
+from loader.lake.positions import Evidence, offset_out_of_range, start_offset
 
 KNOWN = Evidence(
     topic="heap.events",
@@ -55,3 +55,26 @@ def test_what_could_lose_data_stops_with_the_range_named(evidence: Evidence, mes
     assert "heap.events[3]" in stopped.value.message
     assert stopped.value.hint
     assert stopped.value.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("evidence", "position", "message"),
+    [
+        (
+            replace(KNOWN, log_start=80),
+            70,
+            r"heap\.events\[3\]: offsets 70 to 79 are gone from Kafka",
+        ),
+        (KNOWN, 95, r"read up to offset 95, Kafka ends at 90: the log was truncated"),
+        (replace(KNOWN, topic_id="other"), 70, r"deleted and made again"),
+        (KNOWN, 70, r"refused offset 70, though it has 10 to 89 now: truncated"),
+        (FRESH, 5, r"offsets 5 to 9 are gone"),
+    ],
+)
+def test_an_offset_that_is_refused_in_mid_flight_is_explained_as_at_the_start(
+    evidence: Evidence, position: int, message: str
+) -> None:
+    stopped = offset_out_of_range(evidence, position, "truncated")
+    assert stopped.hint
+    with pytest.raises(NeedsOperator, match=message):
+        raise stopped

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loader.compactor.reading import read_raw
 from loader.lake import layout, raw_files
+from loader.lake.commit_log import DataFile
+from loader.lake.memory import MemoryStore
 from loader.model.buckets import buckets_of
 
 DAY = 86_400_000_000
@@ -28,42 +31,56 @@ def batch(users: list[int], times: list[int]) -> pa.RecordBatch:
     )
 
 
+def cuts(users: list[int], times: list[int], buckets: int) -> list[raw_files.Cut]:
+    return list(raw_files.cut(np.array(times, np.int64), np.array(users, np.int64), buckets))
+
+
 @given(
     rows=st.lists(st.tuples(st.integers(0, 2**63 - 1), INT64), max_size=80),
     buckets=st.integers(1, 9),
 )
-def test_every_row_is_in_exactly_one_part_under_its_date_and_bucket(
+def test_every_row_is_in_exactly_one_file_under_its_date_and_bucket(
     rows: list[tuple[int, int]], buckets: int
 ) -> None:
-    whole = batch([user for user, _ in rows], [time for _, time in rows])
-    parts = list(raw_files.split(whole, buckets))
-    seen = [n for part in parts for n in part.rows.column("n").to_pylist()]
-    assert sorted(seen) == list(range(len(rows)))
+    users, times = [user for user, _ in rows], [time for _, time in rows]
+    parts = cuts(users, times, buckets)
+    assert sorted(row for part in parts for row in part.rows.tolist()) == list(range(len(rows)))
     for part in parts:
-        time = part.rows.column("time").cast(pa.int64()).to_numpy()
-        assert (np.diff(time.astype(object)) >= 0).all()
-        assert (part.min_time, part.max_time) == (time[0], time[-1])
-        users = part.rows.column("user_id").to_numpy()
-        assert set(buckets_of(users, buckets).tolist()) <= set(part.buckets)
+        own = [times[row] for row in part.rows]
+        bucket = buckets_of(np.array(users, np.int64)[part.rows], buckets).tolist()
+        keys = list(zip(bucket, own, strict=True))
+        assert keys == sorted(keys)
+        assert (part.min_time, part.max_time) == (min(own), max(own))
+        assert set(bucket) <= set(part.buckets)
         if part.date != layout.MIXED:
             day = dt.date.fromisoformat(part.date).toordinal() - dt.date(1970, 1, 1).toordinal()
-            assert set(time // DAY) == {day}
+            assert {time // DAY for time in own} == {day}
     assert len({(part.date, part.buckets) for part in parts}) == len(parts)
 
 
-def test_thousands_of_dates_do_not_make_thousands_of_files() -> None:
+def test_thousands_of_dates_are_one_file() -> None:
     days = np.arange(5000) * DAY
-    rows = batch([7] * 5000, days.tolist())
-    parts = list(raw_files.split(rows, 8))
-    assert len(parts) == raw_files.MAX_DATES + 1
-    assert [part.date for part in parts].count(layout.MIXED) == 1
+    assert [part.date for part in cuts([7] * 5000, days.tolist(), 8)] == [layout.MIXED]
+
+
+def test_files_are_bounded_by_rows_whatever_the_dates() -> None:
+    """A date has a file of its own where it is large, or half of a small batch."""
+    times = np.concatenate([np.arange(60) % 2, np.arange(9) + 2]) * DAY
+    small = cuts([7] * len(times), times.tolist(), 8)
+    assert [part.date for part in small] == [layout.MIXED]
+    times[:40] = 0
+    small = cuts([7] * len(times), times.tolist(), 8)
+    assert [part.date for part in small] == ["1970-01-01", layout.MIXED]
+    large = np.concatenate([np.arange(4 * raw_files.MIN_DATE_ROWS) % 4, np.arange(900) + 9]) * DAY
+    assert len(cuts([7] * len(large), large.tolist(), 8)) == 5
 
 
 def test_a_full_date_is_split_by_bucket_and_a_thin_one_is_not() -> None:
     full = 2 * raw_files.MIN_FILE_ROWS
-    users = np.arange(full + 10)
+    thin = raw_files.MIN_DATE_ROWS
+    users = np.arange(full + thin)
     times = np.where(users < full, users, DAY + users)
-    parts = list(raw_files.split(batch(users.tolist(), times.tolist()), 2))
+    parts = cuts(users.tolist(), times.tolist(), 2)
     assert [(part.date, part.buckets) for part in parts] == [
         ("1970-01-01", (0,)),
         ("1970-01-01", (1,)),
@@ -72,12 +89,18 @@ def test_a_full_date_is_split_by_bucket_and_a_thin_one_is_not() -> None:
 
 
 def test_a_batch_without_rows_has_no_files() -> None:
-    assert list(raw_files.split(batch([], []), 8)) == []
+    assert cuts([], [], 8) == []
+
+
+def encoded(users: list[int], times: list[int]) -> tuple[DataFile, bytes]:
+    (part,) = cuts(users, times, 1)
+    rows = batch(users, times).take(pa.array(part.rows))
+    file, body = raw_files.encode(rows, part, "heap.events", 2, 100, 103)
+    return file, body.to_pybytes()
 
 
 def test_a_file_says_of_itself_what_the_record_says() -> None:
-    (part,) = raw_files.split(batch([5, 5, 5], [30, 10, 20]), 1)
-    file, body = raw_files.encode(part, "heap.events", 2, 100, 103)
+    file, body = encoded([5, 5, 5], [30, 10, 20])
     assert file.key.startswith("raw/heap.events/date=1970-01-01/bucket=00/2-100-103-")
     assert file.key.endswith(".parquet")
     assert (file.bytes, file.rows, file.buckets) == (len(body), 3, (0,))
@@ -88,11 +111,19 @@ def test_a_file_says_of_itself_what_the_record_says() -> None:
 
 
 def test_equal_rows_make_an_equal_file_so_a_retry_overwrites_itself() -> None:
-    once, twice = (
-        raw_files.encode(next(raw_files.split(batch([1, 2], [3, 4]), 1)), "t", 0, 0, 2)
-        for _ in range(2)
-    )
-    assert once == twice
+    assert encoded([1, 2], [3, 4]) == encoded([1, 2], [3, 4])
+
+
+def test_a_column_that_is_null_throughout_is_left_out_and_read_as_null() -> None:
+    (part,) = cuts([1], [2], 1)
+    rows = batch([1], [2]).append_column("path", pa.nulls(1, pa.string()))
+    file, body = raw_files.encode(rows, part, "t", 0, 0, 1)
+    assert "path" not in pq.read_schema(pa.BufferReader(body)).names
+    store = MemoryStore()
+    store.put(file.key, body.to_pybytes())
+    read = read_raw(store, file, ["path", "user_id"])
+    assert read.to_pylist() == [{"path": None, "user_id": 1}]
+    assert read.schema.field("path").type == pa.string()
 
 
 @pytest.mark.parametrize("topic", ["", "a/b", "..", "a b", "x" * 250])

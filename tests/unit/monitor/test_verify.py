@@ -16,14 +16,14 @@ from loader.errors import UsageError
 from loader.lake import layout
 from loader.lake.commit_log import CommitRecord, DataFile
 from loader.lake.memory import MemoryStore
-from loader.lake.raw_files import encode, split
+from loader.lake.raw_files import encode
 from loader.lake.registry import decode_record as decode_registry
 from loader.model.events import EVENT_COLUMNS
 from loader.monitor import findings
 from loader.monitor.inventory import take_inventory
 from loader.monitor.verify import Verification, verify
 from tests.support.kafka import event
-from tests.support.lake_writer import LakeWriter, raw_batch
+from tests.support.lake_writer import LakeWriter, cuts, raw_batch
 
 TOPICS = config.Topics()
 EVENTS = TOPICS.events.name
@@ -209,10 +209,10 @@ def other_rows(
     """The second batch's file with other rows, and a record that claims the same as before."""
     record = lake.batches[1]
     batch = raw_batch(EVENT_COLUMNS, rows, EVENTS, partition, first)
-    (part,) = split(batch, 2)
-    if turned:
-        part = replace(part, rows=part.rows.take(list(range(len(rows) - 1, -1, -1))))
-    _, body = encode(part, EVENTS, 0, 10, 20)
+    (part,) = cuts(batch, 2)
+    order = part.rows[::-1] if turned else part.rows
+    _, encoded = encode(batch.take(order.tolist()), part, EVENTS, 0, 10, 20)
+    body = encoded.to_pybytes()
     (old,) = record.files
     lake.store.put(old.key, body)
     file = replace(old, bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
@@ -230,7 +230,7 @@ TEN = [row(n) for n in range(10, 20)]
         (lambda lake: other_rows(lake, TEN, 0, 11), "offsets 11 to 20, outside [10, 20)"),
         (lambda lake: other_rows(lake, TEN, 7, 10), "rows are of partition 7"),
         (lambda lake: other_rows(lake, [*TEN[:9], row(50)], 0, 10), "Its times are"),
-        (lambda lake: other_rows(lake, TEN, 0, 10, turned=True), "not sorted by time"),
+        (lambda lake: other_rows(lake, TEN, 0, 10, turned=True), "not sorted by bucket and time"),
     ],
 )
 def test_rows_that_are_not_the_records(change: Callable[[Lake], None], words: str) -> None:

@@ -1,0 +1,79 @@
+"""Where an assigned partition is read from: the end of its chain, if Kafka can still give that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from loader import config
+from loader.consumer.effects import Effect, Effects
+from loader.kafka.clients import TIMEOUT, explain
+from loader.lake.chain import Chains
+from loader.lake.commit_log import CommitRecord
+from loader.lake.positions import Evidence, start_offset
+from loader.logs import retried
+
+
+class Starts:
+    """Asks the lake and Kafka where reading begins.
+
+    Args:
+        settings: names Kafka in errors.
+        topic_ids: Kafka's ids of the topics.
+        log: the lake's commit log.
+        effects: told of each effect.
+    """
+
+    def __init__(
+        self,
+        settings: config.Kafka,
+        topic_ids: Mapping[str, str],
+        log: Chains[CommitRecord],
+        effects: Effects,
+    ) -> None:
+        self._settings = settings
+        self._topic_ids = topic_ids
+        self._log = log
+        self._effects = effects
+
+    def offset(self, consumer: Consumer, topic: str, partition: int) -> int:
+        """The offset to read from.
+
+        Raises:
+            NeedsOperator: messages would be lost or read from a topic that is not the chain's.
+            Unreachable: Kafka or the lake stayed away.
+        """
+        return start_offset(self.evidence(consumer, topic, partition))
+
+    def evidence(self, consumer: Consumer, topic: str, partition: int) -> Evidence:
+        """What the lake and Kafka know of a partition now.
+
+        Raises:
+            Unreachable: one of them stayed away.
+        """
+        with self._effects.doing(Effect.LIST_CHAIN):
+            tail = self._log.tail(topic, partition)
+        tp = TopicPartition(topic, partition)
+
+        def ask() -> tuple[int, int, int]:
+            try:
+                log_start, high = consumer.get_watermark_offsets(tp, timeout=TIMEOUT)
+                return log_start, high, consumer.committed([tp], timeout=TIMEOUT)[0].offset
+            except KafkaException as error:
+                raise explain(
+                    error.args[0], self._settings, f"offsets of {topic}[{partition}]"
+                ) from None
+
+        # The coordinator may be moving just then: a rebalance is when it does.
+        log_start, high, committed = retried(ask)
+        return Evidence(
+            topic=topic,
+            partition=partition,
+            topic_id=self._topic_ids[topic],
+            chain_next=tail.next if tail else None,
+            chain_topic_id=tail.topic_id if tail else None,
+            committed=committed if committed >= 0 else None,
+            log_start=log_start,
+            high_watermark=high,
+        )

@@ -1,0 +1,249 @@
+"""Batches under way: prepared ahead, committed in order, dropped behind one that lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from loader.consumer.batches import Batch
+from loader.consumer.pipeline import MAX_OF_PARTITION, Pipeline
+from loader.consumer.writer import Prepared, Written
+from loader.errors import NeedsOperator, Unreachable
+from loader.lake.chain import Lost, Won
+from loader.lake.commit_log import CommitRecord
+
+
+@dataclass
+class Recorder:
+    """Steps that note what they were asked, and that a test can hold, fail or make lose."""
+
+    prepared: list[int] = field(default_factory=list)
+    committed: list[int] = field(default_factory=list)
+    gates: dict[tuple[str, int], threading.Event] = field(default_factory=dict)
+    failures: dict[tuple[str, int], list[Exception]] = field(default_factory=dict)
+    losers: set[int] = field(default_factory=set)
+    entered: dict[tuple[str, int], threading.Event] = field(default_factory=dict)
+
+    def hold(self, step: str, first: int) -> threading.Event:
+        self.entered[step, first] = threading.Event()
+        return self.gates.setdefault((step, first), threading.Event())
+
+    def _at(self, step: str, first: int) -> None:
+        if (step, first) in self.gates:
+            self.entered[step, first].set()
+            assert self.gates[step, first].wait(30)
+        failures = self.failures.get((step, first))
+        if failures:
+            raise failures.pop(0)
+
+    def prepare(self, batch: Batch) -> Prepared:
+        self._at("prepare", batch.first)
+        self.prepared.append(batch.first)
+        return Prepared(batch, record(batch), [], [], (), bytes=7)
+
+    def commit(self, prepared: Prepared) -> Written:
+        first = prepared.batch.first
+        self._at("commit", first)
+        self.committed.append(first)
+        outcome = Lost(1000) if first in self.losers else Won()
+        return Written(prepared.batch, prepared.record, outcome)
+
+
+def record(batch: Batch) -> CommitRecord:
+    return CommitRecord(
+        topic=batch.topic,
+        partition=batch.partition,
+        first=batch.first,
+        next=batch.next,
+        topic_id="id",
+        batch="b",
+        writer="w",
+        created="",
+        files=(),
+        read=0,
+        written=0,
+        dead_lettered=0,
+        dead_letter_reasons={},
+        schema_ids=(),
+        unknown_fields={},
+        min_arrival=-1,
+        max_arrival=-1,
+    )
+
+
+def batch(first: int, partition: int = 0) -> Batch:
+    return Batch("t", partition, first, first + 10, 1, [], 100)
+
+
+@pytest.fixture
+def steps() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def pipeline(steps: Recorder) -> Iterator[Pipeline]:
+    made = Pipeline(steps, encoders=2)
+    made.begin(("t", 0), 0)
+    made.begin(("t", 1), 20)
+    yield made
+    for gate in steps.gates.values():
+        gate.set()
+    made.close()
+
+
+def ended(pipeline: Pipeline, count: int) -> list[Written]:
+    """The next ``count`` results; the test's own time limit ends a wait for ever."""
+    found: list[Written] = []
+    while len(found) < count:
+        pipeline.wait(1.0)
+        found += pipeline.results()
+    return found
+
+
+def test_a_batch_is_prepared_while_the_one_before_it_commits(
+    steps: Recorder, pipeline: Pipeline
+) -> None:
+    gate = steps.hold("commit", 0)
+    pipeline.submit(batch(0))
+    assert steps.entered["commit", 0].wait(30)
+    second = steps.hold("prepare", 10)
+    pipeline.submit(batch(10))
+    assert steps.entered["prepare", 10].wait(30)
+    second.set()
+    assert steps.committed == []
+    gate.set()
+    assert [written.record.first for written in ended(pipeline, 2)] == [0, 10]
+    assert steps.committed == [0, 10]
+    assert len(pipeline) == 0
+
+
+def test_a_batch_that_is_prepared_first_waits_for_its_predecessor(
+    steps: Recorder, pipeline: Pipeline
+) -> None:
+    gate = steps.hold("prepare", 0)
+    for one in (batch(0), batch(10), batch(20, partition=1)):
+        pipeline.submit(one)
+    # Another partition's batch does not wait for it.
+    assert [written.record.partition for written in ended(pipeline, 1)] == [1]
+    gate.set()
+    assert [written.record.first for written in ended(pipeline, 2)] == [0, 10]
+
+
+def test_what_stands_behind_a_lost_batch_is_dropped(steps: Recorder, pipeline: Pipeline) -> None:
+    steps.losers.add(0)
+    gate = steps.hold("commit", 0)
+    pipeline.submit(batch(0))
+    pipeline.submit(batch(10))
+    pipeline.submit(batch(20, partition=1))
+    assert [written.record.partition for written in ended(pipeline, 1)] == [1]
+    gate.set()
+    (lost,) = ended(pipeline, 1)
+    assert lost.outcome == Lost(1000)
+    assert len(pipeline) == 0
+    assert 10 not in steps.committed
+
+
+def test_a_failure_is_raised_and_takes_its_successors_along(
+    steps: Recorder, pipeline: Pipeline
+) -> None:
+    steps.failures["prepare", 0] = [NeedsOperator("too many are refused")]
+    pipeline.submit(batch(0))
+    pipeline.submit(batch(10))
+    with pytest.raises(NeedsOperator):
+        ended(pipeline, 1)
+    pipeline.drain(30)
+    assert steps.committed == []
+
+
+def test_nothing_follows_a_loss_until_the_consumer_says_where_it_reads_on(
+    steps: Recorder, pipeline: Pipeline
+) -> None:
+    """A record behind a lost one would leave a gap, or overlap the winner's."""
+    steps.losers.add(0)
+    pipeline.submit(batch(0))
+    pipeline.drain(30)
+    # The consumer has not looked yet, and goes on as if nothing had happened.
+    pipeline.submit(batch(10))
+    pipeline.drain(30)
+    assert [written.outcome for written in pipeline.results()] == [Lost(1000)]
+    pipeline.begin(("t", 0), 1000)
+    pipeline.submit(batch(1000))
+    assert [written.outcome for written in ended(pipeline, 1)] == [Won()]
+    assert steps.committed == [0, 1000]
+
+
+def test_a_batch_that_does_not_begin_at_the_end_of_the_chain_is_lost(
+    steps: Recorder, pipeline: Pipeline
+) -> None:
+    """A batch of an earlier assignment landed after this one had asked where the chain ends."""
+    gate = steps.hold("commit", 0)
+    pipeline.submit(batch(0))
+    assert steps.entered["commit", 0].wait(30)
+    pipeline.begin(("t", 0), 0)
+    pipeline.submit(batch(0))
+    gate.set()
+    won, lost = ended(pipeline, 2)
+    assert (won.outcome, lost.outcome) == (Won(), Lost(10))
+    assert steps.committed == [0]
+
+
+def test_patience_outlasts_a_dependency_that_comes_back(
+    steps: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loader.consumer.pipeline._PAUSE", 0.0)
+    steps.failures["commit", 0] = [Unreachable("S3 is away"), Unreachable("S3 is away")]
+    patient = Pipeline(steps, patience=3600)
+    patient.begin(("t", 0), 0)
+    patient.submit(batch(0))
+    assert [written.record.first for written in ended(patient, 1)] == [0]
+    patient.close()
+    steps.failures["commit", 10] = [Unreachable("S3 is away")]
+    impatient = Pipeline(steps)
+    impatient.begin(("t", 0), 10)
+    impatient.submit(batch(10))
+    with pytest.raises(Unreachable):
+        ended(impatient, 1)
+    impatient.close()
+
+
+def test_a_revoked_partition_keeps_only_what_is_being_committed(
+    steps: Recorder, pipeline: Pipeline
+) -> None:
+    gate = steps.hold("commit", 0)
+    pipeline.submit(batch(0))
+    assert steps.entered["commit", 0].wait(30)
+    pipeline.submit(batch(10))
+    pipeline.drop([("t", 0)], 0.0)
+    gate.set()
+    pipeline.drain(30)
+    assert [written.record.first for written in pipeline.results()] == [0]
+    assert steps.committed == [0]
+
+
+def test_what_is_held_is_messages_and_then_files(steps: Recorder, pipeline: Pipeline) -> None:
+    first, second = steps.hold("prepare", 0), steps.hold("commit", 0)
+    pipeline.submit(batch(0))
+    assert pipeline.held() == 100
+    first.set()
+    assert steps.entered["commit", 0].wait(30)
+    assert pipeline.held() == 7
+    second.set()
+    ended(pipeline, 1)
+    assert pipeline.held() == 0
+
+
+def test_room_is_bounded_for_a_partition_and_for_the_encoders(
+    steps: Recorder, pipeline: Pipeline
+) -> None:
+    for first in range(3):
+        steps.hold("prepare", first * 10)
+        assert pipeline.has_room()
+        assert pipeline.takes(("t", 0))
+        pipeline.submit(batch(first * 10))
+    assert not pipeline.has_room()
+    assert MAX_OF_PARTITION == 3
+    assert not pipeline.takes(("t", 0))
+    assert pipeline.takes(("t", 1))
