@@ -51,7 +51,7 @@ HEAVY = [
     "faust",
     "redshift_connector",
     "fastavro",
-    "pyruhvro",
+    "numba",
     "testcontainers",
     "jgo",
     "pydantic",
