@@ -1,8 +1,9 @@
-"""How many events a second one core decodes: fast and reference decoder, JSON and Avro.
+"""How many events a second one core decodes, and takes in another order: JSON and Avro.
 
-Run: ``python -m bench.codec [--events N] [--rounds R]``. Prints thousands of events per CPU second of
-the decoding thread, so that a busy machine disturbs less: the best of the rounds, for events with 28
-filled fields.
+Run: ``python -m bench.codec [--events N] [--rounds R] [--format json]``. Prints nanoseconds of the
+decoding thread's CPU time for an event with 28 filled fields, so that a busy machine disturbs less, and
+the best of the rounds: joining the messages, decoding them (with the joining), taking the rows sorted,
+and decoding and taking together.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from loader.codec.decoders import decoder, reference_decoder
 from loader.codec.encode import encode_avro, encode_json
+from loader.codec.fields import FormatName
 from loader.codec.schemas import ShippedSchemas
+from loader.codec.spans import Messages
 
 WORDS = [
     "alpha",
@@ -73,45 +78,66 @@ def event(draw: random.Random) -> dict[str, Any]:
     }
 
 
-def per_second(
-    values: Sequence[bytes], decode: Callable[[Sequence[bytes]], Any], rounds: int
-) -> float:
+def cost(work: Callable[[], Any], rounds: int) -> float:
+    """CPU seconds of this thread, the least of some rounds."""
     best = float("inf")
     for _ in range(rounds):
         started = time.thread_time()
-        decode(values)
+        work()
         best = min(best, time.thread_time() - started)
-    return len(values) / best
+    return best
+
+
+def measure(
+    written: FormatName, values: Sequence[bytes], schemas: ShippedSchemas, rounds: int
+) -> None:
+    """Print what decoding costs, and taking the rows in another order."""
+    fast = decoder("events", written, schemas)
+    slow = reference_decoder("events", written, schemas)
+    count, few = len(values), values[: max(1, len(values) // 10)]
+    order = np.random.default_rng(7).permutation(count)
+    decoded = fast.decode(values)
+    parts = {
+        "join": cost(lambda: Messages.join(values), rounds),
+        "decode": cost(lambda: fast.decode(values), rounds),
+        "take": cost(lambda: decoded.take(order), rounds),
+        "both": cost(lambda: fast.decode(values).take(order), rounds),
+    }
+    plain = cost(lambda: slow.decode(few), 2)
+    spent = ", ".join(f"{part} {seconds / count * 1e9:.0f}" for part, seconds in parts.items())
+    print(
+        f"{written}: {sum(map(len, values)) / count:.0f} B/event, ns/event: {spent}; "
+        f"{count / parts['both'] / 1e3:.0f} k/s, reference {len(few) / plain / 1e3:.1f} k/s"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--format", choices=["json", "avro"], action="append")
     options = parser.parse_args()
     draw = random.Random(7)
     events = [event(draw) for _ in range(options.events)]
     schemas = ShippedSchemas()
     schema = schemas.writer_schema(1) or ""
-    as_json = [encode_json({**e, "time": e["time"].isoformat()}) for e in events]
-    as_avro = [
-        encode_avro(
-            {**e, "time": (e["time"] - EPOCH) // timedelta(microseconds=1)},
-            schema_id=1,
-            schema=schema,
-        )
-        for e in events
-    ]
+    batches: dict[FormatName, list[bytes]] = {
+        "json": [encode_json({**e, "time": e["time"].isoformat()}) for e in events],
+        "avro": [
+            encode_avro(
+                {**e, "time": (e["time"] - EPOCH) // timedelta(microseconds=1)},
+                schema_id=1,
+                schema=schema,
+            )
+            for e in events
+        ],
+    }
     del events
     gc.collect()
     gc.disable()
-    for name, values in (("json", as_json), ("avro", as_avro)):
-        size = sum(map(len, values)) / len(values)
-        fast = decoder("events", "json" if name == "json" else "avro", schemas)
-        slow = reference_decoder("events", "json" if name == "json" else "avro", schemas)
-        quick = per_second(values, fast.decode, options.rounds) / 1e3
-        plain = per_second(values[: max(1, len(values) // 10)], slow.decode, 2) / 1e3
-        print(f"{name}: {size:.0f} B/event, fast {quick:.0f} k/s, reference {plain:.1f} k/s")
+    for written, values in batches.items():
+        if written in (options.format or batches):
+            measure(written, values, schemas, options.rounds)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ is zeros, which end every string and every number: a search that starts in a mes
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from loader.codec.compiled import compiled
+from loader.codec.compiled import inner
 from loader.codec.primitives import element
 
 QUOTE: Final = 0x22
@@ -33,6 +35,9 @@ NULL: Final = int.from_bytes(b"null", "little")
 TRUE: Final = int.from_bytes(b"true", "little")
 FALS: Final = int.from_bytes(b"fals", "little")
 E: Final = 0x65
+
+#: To an int64: an int that comes of unsigned bytes is unsigned, and makes a float with one that is not.
+signed: Final = cast("Callable[[Any], int]", np.int64)
 
 #: How many bytes ``stops`` and ``wide`` look at.
 BLOCK: Final = 32
@@ -135,7 +140,7 @@ def load32(_context: Any, data: Any, place: Any) -> Any:
     return types.int64(data, types.intp), generate
 
 
-@compiled
+@inner
 def skip(source: Any, place: int, end: int) -> int:
     """The place of the first byte that is no white space, or ``end``."""
     while place < end:

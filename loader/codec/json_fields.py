@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from loader.codec.compiled import compiled
+from loader.codec.compiled import inner
 from loader.codec.fields import Contract
+from loader.codec.json_bytes import signed
 from loader.codec.primitives import load64
 
 #: What a field is, column ``KIND`` of ``FieldTable.fields``.
@@ -89,7 +90,7 @@ class FieldTable:
 
 
 def _words(names: list[bytes]) -> npt.NDArray[np.uint64]:
-    width = max(2, max(-(-len(name) // _WORD) for name in names))
+    width = max(2, *(-(-len(name) // _WORD) for name in names))
     words = np.zeros((len(names), width), np.uint64)
     for field, name in enumerate(names):
         for start in range(0, len(name), _WORD):
@@ -115,7 +116,7 @@ def _slots(
     raise ValueError(f"no table of hashes for {len(names)} fields")
 
 
-@compiled
+@inner
 def key_word(data: Any, start: int, size: int) -> Any:
     """The first eight bytes of a key, zeros behind a shorter one."""
     word = load64(data, start)
@@ -124,7 +125,7 @@ def key_word(data: Any, start: int, size: int) -> Any:
     return word
 
 
-@compiled
+@inner
 def find(data: Any, start: int, size: int, fields: Any, words: Any, slots: Any, factor: Any) -> int:
     """The number of the field whose name is ``data[start:start + size]``, or ``UNKNOWN``."""
     first = key_word(data, start, size)
@@ -139,4 +140,4 @@ def find(data: Any, start: int, size: int, fields: Any, words: Any, slots: Any, 
     for word in range(1, (size - 1) // _WORD):
         if words[field, word] != load64(data, start + word * _WORD):
             return UNKNOWN
-    return field
+    return signed(field)

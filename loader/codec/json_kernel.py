@@ -12,20 +12,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from loader.codec.compiled import compiled
+from loader.codec.compiled import compiled, inner
 from loader.codec.json_bytes import (
     BACKSLASH,
     CLOSE_OBJECT,
     COLON,
     COMMA,
-    FALS,
     NULL,
     OPEN_LIST,
     OPEN_OBJECT,
     QUOTE,
-    TRUE,
-    E,
     load32,
+    signed,
     skip,
 )
 from loader.codec.json_fields import (
@@ -39,9 +37,11 @@ from loader.codec.json_fields import (
     find,
     key_word,
 )
-from loader.codec.json_numbers import identifier, moment, number
-from loader.codec.json_strings import NO_ROOM, REFUSED, nested_end, rewrite, string_stop
+from loader.codec.json_nested import LEFT, nested, nested_end, scalar
+from loader.codec.json_numbers import identifier, moment
+from loader.codec.json_strings import NO_ROOM, rewrite, string_stop
 from loader.codec.primitives import is_utf8
+from loader.codec.values import MAX_DEPTH
 
 #: The planes of ``entries``: those of the contract's maps, and those of ``extra``.
 OWN: Final = 0
@@ -80,6 +80,8 @@ def scan(
     pending: Any,
     arena: Any,
     used: Any,
+    filling: Any,
+    scratch: Any,
     sure: Any,
 ) -> int:
     """Find the values of the messages from number ``first`` on.
@@ -102,6 +104,8 @@ def scan(
         pending: int64 ``[room, 3]``: row, plane and entry whose value is yet to be made canonical.
         arena: uint8, takes texts that are in no message; padded.
         used: int64 ``[4]``, how much of these three is filled; changed.
+        filling: int64 ``[2]``, for the pass's own use.
+        scratch: int64, for ``nested``.
         sure: bool ``[rows]``; changed.
 
     Returns:
@@ -112,7 +116,7 @@ def scan(
     maps = len(counts)
     room = entries.shape[1]
     arena_room = len(arena) - 32
-    filling = np.zeros(2, np.int64)
+
     for row in range(first, rows):
         place, end = bounds[row], bounds[row + 1]
         for column in range(texts.shape[1]):
@@ -128,10 +132,8 @@ def scan(
         good = False
         full = False
         place = skip(source, place, end)
-        if place < end and source[place] == OPEN_OBJECT:
-            place = skip(source, place + 1, end)
-        else:
-            place = end
+        opened = place < end and source[place] == OPEN_OBJECT
+        place = skip(source, place + 1, end) if opened else end
         while place < end and source[place] == QUOTE:
             # A key.
             start = place + 1
@@ -231,7 +233,7 @@ def scan(
                 if entry >= room or waiting >= len(pending):
                     full = True
                     break
-                flag = 1 << np.int64((hashed + np.uint64(size)) * _HASH >> _HASH_SHIFT)
+                flag = 1 << signed((hashed + np.uint64(size)) * _HASH >> _HASH_SHIFT)
                 keys = extra_keys if inside == _TOP else own_keys
                 if keys & flag and (
                     entry - since > _MOST_ENTRIES
@@ -265,11 +267,14 @@ def scan(
                     else:
                         break
                 else:
-                    place, start, canonical = _other(source, place, end)
+                    limit = MAX_DEPTH + 1 - (2 if inside == _TOP else 3)
+                    place, span, written, canonical = _other(
+                        source, place, end, arena, arena_room, written, limit, scratch
+                    )
                     if place < 0 or place >= end:
+                        full = place == NO_ROOM
                         break
-                    size = place - start if start >= 0 else -1
-                    entries[plane, entry, 1] = max(start, 0) | size << 32
+                    entries[plane, entry, 1] = span
                     if not canonical:
                         pending[waiting, 0] = row
                         pending[waiting, 1] = plane
@@ -311,7 +316,7 @@ def scan(
     return rows
 
 
-@compiled
+@inner
 def _is_there(
     source: Any,
     arena: Any,
@@ -340,24 +345,27 @@ def _is_there(
     return False
 
 
-@compiled
-def _other(source: Any, place: int, end: int) -> tuple[int, int, bool]:
+@inner
+def _other(
+    source: Any, place: int, end: int, arena: Any, room: int, used: int, limit: int, scratch: Any
+) -> tuple[int, int, int, bool]:
     """A value that is no string.
 
     Returns:
-        The place behind it, which may be beyond the message, or ``REFUSED``; where its text begins, or
-        -1 for null; and whether that text is canonical.
+        The place behind it, which may be beyond the message, or ``REFUSED`` or ``NO_ROOM``; the span of
+        its text; the new ``used``; and whether that text is canonical.
     """
+    start = place
     byte = source[place]
     if byte == OPEN_OBJECT or byte == OPEN_LIST:
-        return nested_end(source, place, end), place, False
-    word = load32(source, place)
-    if word == NULL:
-        return place + 4, -1, True
-    if word == TRUE:
-        return place + 4, place, True
-    if word == FALS:
-        if place + 4 >= end or source[place + 4] != E:
-            return REFUSED, place, False
-        return place + 5, place, True
-    return number(source, place)
+        place, after, same = nested(source, start, end, arena, room, used, limit, scratch)
+        if place == LEFT:
+            place = nested_end(source, start, end)
+            return place, start | (place - start) << 32, used, False
+        if same or place < 0:
+            return place, start | (place - start) << 32, used, True
+        return place, (len(source) + used) | (after - used) << 32, after, True
+    if load32(source, place) == NULL:
+        return place + 4, _NO_TEXT, used, True
+    place, start, stop, canonical = scalar(source, place)
+    return place, start | (stop - start) << 32, used, canonical

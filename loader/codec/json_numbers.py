@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from loader.codec.compiled import compiled
-from loader.codec.json_bytes import COLON, DOT, MINUS, NINE, QUOTE, ZERO, E, digits_at
+from loader.codec.compiled import inner
+from loader.codec.json_bytes import COLON, DOT, MINUS, NINE, QUOTE, ZERO, E, digits_at, signed
 from loader.codec.json_strings import REFUSED
 from loader.codec.primitives import load64
 from loader.codec.values import MAX_INTEGER_DIGITS, MAX_TIME_US, MIN_TIME_US
@@ -34,12 +34,13 @@ _SIXES: Final = np.uint64(0x0606060606060606)
 _HIGH_HALVES: Final = np.uint64(0xF0F0F0F0F0F0F0F0)
 _LOW_HALVES: Final = np.uint64(0x0F0F0F0F0F0F0F0F)
 _ZEROS: Final = np.uint64(0x3030303030303030)
+_FOUR_ZEROS: Final = np.uint64(0x30303030)
 _TEN: Final = np.uint64(10)
 _BYTE: Final = np.uint64(8)
 _NOT_A_DATE: Final = -1
 
 
-@compiled
+@inner
 def integer(source: Any, place: int) -> tuple[int, int]:
     """An integer of at most 19 digits, in 0 .. 2^63-1, without leading zeros.
 
@@ -57,7 +58,7 @@ def integer(source: Any, place: int) -> tuple[int, int]:
     place += count
     if count == 16:
         while ZERO <= source[place] <= NINE:
-            digit = np.int64(source[place]) - ZERO
+            digit = signed(source[place]) - ZERO
             if value > (MAX_ID - digit) // 10:
                 return REFUSED, 0
             value = value * 10 + digit
@@ -65,7 +66,7 @@ def integer(source: Any, place: int) -> tuple[int, int]:
     return place, value
 
 
-@compiled
+@inner
 def _few_digits(source: Any, place: int, count: int) -> int:
     """The number that ``count`` digits, 1 to 8 of them, write."""
     # Zeros in front: then it is eight digits, added up in three steps.
@@ -74,16 +75,17 @@ def _few_digits(source: Any, place: int, count: int) -> int:
     word = word * np.uint64(2561) >> np.uint64(8)
     word = (word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601) >> np.uint64(16)
     word = (word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001) >> np.uint64(32)
-    return np.int64(word)
+    return signed(word)
 
 
-@compiled
-def number(source: Any, place: int) -> tuple[int, int, bool]:
+@inner
+def number(source: Any, place: int) -> tuple[int, int, int, bool]:
     """A JSON number.
 
     Returns:
-        The place behind it, which may be beyond the message, or ``REFUSED``; where its text begins (a minus before zero means nothing);
-        and whether that text is canonical.
+        The place behind it, which may be beyond the message, or ``REFUSED``; from where to where its
+        canonical text stands in the message, without a minus before zero and zeros that end a fraction;
+        and whether it does.
     """
     start = place
     if source[place] == MINUS:
@@ -93,24 +95,27 @@ def number(source: Any, place: int) -> tuple[int, int, bool]:
     whole = place - first
     zero = source[first] == ZERO
     if whole == 0 or (zero and whole > 1):
-        return REFUSED, start, False
+        return REFUSED, start, start, False
     byte = source[place]
     if byte != DOT and byte | 0x20 != E:
         if place - start > MAX_INTEGER_DIGITS:
-            return REFUSED, start, False
-        return place, (first if zero else start), True
+            return REFUSED, start, start, False
+        return place, (first if zero else start), place, True
+    stop = place
     canonical = False
     if byte == DOT:
         point = place
         place = _digits_end(source, place + 1)
-        decimals = place - point - 1
-        if decimals == 0:
-            return REFUSED, start, False
-        digits = decimals if zero else whole + decimals
-        canonical = digits <= _EXACT_DIGITS and (decimals == 1 or source[place - 1] != ZERO)
-        if canonical and zero and decimals > 4:
-            # From 0.0001 down repr has an exponent.
-            canonical = load64(source, point + 1) & np.uint64(0xFFFFFFFF) != _ZEROS >> np.uint64(32)
+        if place == point + 1:
+            return REFUSED, start, start, False
+        stop = place
+        while stop > point + 2 and source[stop - 1] == ZERO:
+            stop -= 1
+        decimals = stop - point - 1
+        canonical = decimals + (0 if zero else whole) <= _EXACT_DIGITS
+        if zero and decimals > 4:
+            # Below 0.0001 repr writes an exponent.
+            canonical &= load64(source, point + 1) & np.uint64(0xFFFFFFFF) != _FOUR_ZEROS
         byte = source[place]
     if byte | 0x20 == E:
         canonical = False
@@ -120,11 +125,13 @@ def number(source: Any, place: int) -> tuple[int, int, bool]:
         exponent = place
         place = _digits_end(source, place)
         if place == exponent:
-            return REFUSED, start, False
-    return place, start, canonical
+            return REFUSED, start, start, False
+    if not canonical:
+        stop = place
+    return place, start, stop, canonical
 
 
-@compiled
+@inner
 def _digits_end(source: Any, place: int) -> int:
     while True:
         count = digits_at(source, place)
@@ -133,7 +140,7 @@ def _digits_end(source: Any, place: int) -> int:
             return place
 
 
-@compiled
+@inner
 def identifier(source: Any, place: int) -> tuple[int, int]:
     """An id, as digits or as digits in quotes; returns as ``integer``."""
     if source[place] != QUOTE:
@@ -144,7 +151,7 @@ def identifier(source: Any, place: int) -> tuple[int, int]:
     return place + 1, value
 
 
-@compiled
+@inner
 def moment(source: Any, place: int) -> tuple[int, int]:
     """A time, as microseconds or as ISO 8601 text in quotes.
 
@@ -166,7 +173,7 @@ def moment(source: Any, place: int) -> tuple[int, int]:
     return place, micros
 
 
-@compiled
+@inner
 def _iso(source: Any, place: int) -> tuple[int, int]:
     """ISO 8601 text up to its closing quote; returns as ``moment``."""
     date = _pairs(load64(source, place), _DATE, _DATE_AT)
@@ -187,13 +194,13 @@ def _iso(source: Any, place: int) -> tuple[int, int]:
             return REFUSED, 0
         unit = _SECOND // 10
         for step in range(place + 1, min(stop, place + 7)):
-            micros += (np.int64(source[step]) - ZERO) * unit
+            micros += (signed(source[step]) - ZERO) * unit
             unit //= 10
         place = stop
     return _offset(source, place, micros)
 
 
-@compiled
+@inner
 def _offset(source: Any, place: int, micros: int) -> tuple[int, int]:
     """``Z`` or the distance from UTC, and the closing quote; ``micros`` in UTC."""
     sign = 0
@@ -213,7 +220,7 @@ def _offset(source: Any, place: int, micros: int) -> tuple[int, int]:
     return place + 1, micros
 
 
-@compiled
+@inner
 def _pairs(word: Any, other: Any, other_at: Any) -> int:
     """Eight characters, digits but for ``other``: in each byte of the result the two digits from there.
 
@@ -228,14 +235,14 @@ def _pairs(word: Any, other: Any, other_at: Any) -> int:
         return _NOT_A_DATE
     word &= _LOW_HALVES
     # The last byte has no digit behind it: without it the result is not negative.
-    return np.int64((word * _TEN + (word >> _BYTE)) & np.uint64(0x00FFFFFFFFFFFFFF))
+    return signed((word * _TEN + (word >> _BYTE)) & np.uint64(0x00FFFFFFFFFFFFFF))
 
 
 #: No day: further away than any.
 _NO_DAY: Final = 1 << 40
 
 
-@compiled
+@inner
 def _days(year: int, month: int, day: int) -> int:
     """Days from the epoch to a date of the years 0 .. 9999, or ``_NO_DAY`` if there is none."""
     if year < 1 or month < 1 or month > 12 or day < 1:

@@ -19,10 +19,13 @@ from loader.codec.fields import Contract
 from loader.codec.json_fields import FieldTable
 from loader.codec.json_kernel import ARENA, EXTRA, OWN, PENDING, scan
 from loader.codec.spans import EXTRA_FIELD, Arena, MapSpans, Messages, Spans
-from loader.codec.values import Refused, json_text, parse_json
+from loader.codec.values import MAX_DEPTH, Refused, json_text, parse_json
 
 #: How deep the value of an entry sits in its message, by plane.
 _DEPTHS: Final = {OWN: 3, EXTRA: 2}
+
+#: The most keys that are open at once in a nested value before it is left to Python.
+_KEYS: Final = 256
 
 #: The least room for entries, pending entries and bytes of the arena.
 _LEAST: Final = 1024
@@ -40,6 +43,7 @@ class JsonScanner:
         self._table = FieldTable.of(contract)
         # Bytes of the messages so far, and what they took: the next batch is likely to be alike.
         self._bytes = 1
+        self._scratch = np.empty(MAX_DEPTH + _KEYS, np.int64)
         self._taken = np.zeros(4, np.int64)
 
     def scan(self, messages: Messages) -> Scanned:
@@ -72,6 +76,8 @@ class JsonScanner:
                 room.pending,
                 room.arena.array,
                 room.used,
+                room.filling,
+                self._scratch,
                 sure,
             )
             if done == rows:
@@ -111,6 +117,7 @@ class _Room:
 
     def __init__(self, room: npt.NDArray[np.int64], base: int) -> None:
         self.used = np.zeros(4, np.int64)
+        self.filling = np.zeros(2, np.int64)
         self.entries = np.empty((2, max(room[OWN], room[EXTRA]), 2), np.int64)
         self.pending = np.empty((room[PENDING], 3), np.int64)
         self.arena = Arena(base, int(room[ARENA]))
@@ -140,7 +147,7 @@ def _finish(messages: Messages, room: _Room, sure: Mask) -> None:
     spans = room.entries[planes, entries, 1]
     starts, sizes = spans & 0xFFFFFFFF, spans >> 32
     numbered: dict[tuple[bytes, int], int] = {}
-    data = memoryview(messages.source)
+    data = messages.source.data
     texts = [
         numbered.setdefault((bytes(data[start : start + size]), plane), len(numbered))
         for start, size, plane in zip(starts.tolist(), sizes.tolist(), planes.tolist(), strict=True)

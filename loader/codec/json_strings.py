@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
-
-from loader.codec.compiled import compiled
+from loader.codec.compiled import inner
 from loader.codec.json_bytes import (
     BACKSLASH,
     BLOCK,
-    OPEN_LIST,
-    OPEN_OBJECT,
     QUOTE,
     lowest,
-    marks,
+    signed,
     stops,
     wide,
 )
 from loader.codec.primitives import copy, is_utf8
-from loader.codec.values import MAX_DEPTH
 
 #: Instead of a place: the message is not what it should be, or nothing that this code is for.
 REFUSED: Final = -1
@@ -30,7 +25,7 @@ _SPACE: Final = 0x20
 _SLASH: Final = 0x2F
 
 
-@compiled
+@inner
 def string_stop(source: Any, place: int) -> tuple[int, int]:
     """The first quote, backslash or control character from ``place`` on, wherever it stands.
 
@@ -47,39 +42,7 @@ def string_stop(source: Any, place: int) -> tuple[int, int]:
         place += BLOCK
 
 
-@compiled
-def nested_end(source: Any, place: int, end: int) -> int:
-    """The place behind the object or list that begins at ``place``; what is in it is not judged."""
-    depth = 0
-    while place < end:
-        found = marks(source, place)
-        if found == 0:
-            place += BLOCK
-            continue
-        place += lowest(found)
-        if place >= end:
-            break
-        byte = source[place]
-        place += 1
-        if byte == QUOTE:
-            place, _ = string_stop(source, place)
-            while place + 2 < end and source[place] == BACKSLASH:
-                place, _ = string_stop(source, place + 2)
-            if place >= end or source[place] != QUOTE:
-                break
-            place += 1
-        elif byte == OPEN_OBJECT or byte == OPEN_LIST:
-            depth += 1
-            if depth > MAX_DEPTH:
-                break
-        else:
-            depth -= 1
-            if depth == 0:
-                return place
-    return REFUSED
-
-
-@compiled
+@inner
 def rewrite(
     source: Any, start: int, end: int, arena: Any, room: int, used: int, quoted: bool
 ) -> tuple[int, int]:
@@ -126,14 +89,14 @@ def rewrite(
     return REFUSED, used
 
 
-@compiled
+@inner
 def _escape(source: Any, place: int, end: int) -> tuple[int, int]:
     """The place behind an escape whose backslash is before ``place``, or ``REFUSED``; its code point."""
     byte = source[place]
     if byte != 0x75:
         code = REFUSED
         if byte == QUOTE or byte == BACKSLASH or byte == _SLASH:
-            code = np.int64(byte)
+            code = signed(byte)
         elif byte == 0x62:
             code = 0x08
         elif byte == 0x66:
@@ -159,14 +122,14 @@ def _escape(source: Any, place: int, end: int) -> tuple[int, int]:
     return place + 6, 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
 
 
-@compiled
+@inner
 def _hex(source: Any, place: int, end: int) -> int:
     """Four hexadecimal digits, or ``REFUSED``."""
     if place + 4 > end:
         return REFUSED
     code = 0
     for step in range(4):
-        byte = np.int64(source[place + step])
+        byte = signed(source[place + step])
         if 0x30 <= byte <= 0x39:
             digit = byte - 0x30
         elif 0x41 <= (byte & 0xDF) <= 0x46:
@@ -177,7 +140,7 @@ def _hex(source: Any, place: int, end: int) -> int:
     return code
 
 
-@compiled
+@inner
 def _write(arena: Any, used: int, code: int, quoted: bool) -> int:
     """Write one code point, as a character of canonical JSON if ``quoted``; returns the new ``used``."""
     if code >= 0x80:
@@ -211,7 +174,7 @@ def _write(arena: Any, used: int, code: int, quoted: bool) -> int:
     return used + 1
 
 
-@compiled
+@inner
 def _write_wide(arena: Any, used: int, code: int) -> int:
     """Write a code point of more than one byte in UTF-8."""
     if code < 0x800:

@@ -190,7 +190,8 @@ class Spans:
 
     def number(self, name: str) -> npt.NDArray[np.int64]:
         """An id or the time (microseconds) of every row."""
-        return self.numbers[self._numbered.index(name)]
+        numbers: npt.NDArray[np.int64] = self.numbers[self._numbered.index(name)]
+        return numbers
 
     def put(self, row: int, values: Mapping[str, Any]) -> None:
         """Set one row to values as the reference decoder gives them."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
@@ -126,9 +125,8 @@ def test_a_message_gives_the_same_row_in_both_formats(
     as_json = fast(contract, "json").decode([encode_json(message) for message in sent])
     as_avro = fast(contract, "avro").decode([to_avro(contract, message) for message in sent])
     assert as_json.rejected == as_avro.rejected == ()
-    # The slow path sees no more than what looks like a trailing comma, or this would prove nothing.
-    loose = [value for value in map(encode_json, sent) if re.search(rb",[ \t\r\n]*[\]}]", value)]
-    assert as_json.reference_rows <= len(loose)
+    # The slow path sees none of them, or this would prove nothing.
+    assert as_json.reference_rows == 0
     assert as_avro.reference_rows == 0
     own = [name for name in as_json.rows.schema.names if name not in ("extra", "cleared")]
     assert as_json.rows.select(own).equals(as_avro.rows.select(own))

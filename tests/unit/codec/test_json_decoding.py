@@ -185,7 +185,6 @@ def test_each_fault_has_its_reason(
 
 @pytest.mark.parametrize("shift", [0, 1])
 def test_a_long_text_that_is_not_json_is_only_refused(events: Decoder, shift: int) -> None:
-    """DuckDB quotes the start of it in an error, cutting a character in two."""
     decoded = events.decode([sent(), ("x" * shift + "é" * 500).encode()])
     assert [refusal.reason for refusal in decoded.rejected] == [Reason.NOT_DECODABLE]
 
