@@ -154,6 +154,47 @@ class Batch(Section):
     max_age: Duration = Field(60.0, gt=0, description='Since its first message, e.g. "60s".')
 
 
+class Consumer(Section):
+    """How `consume` runs: its processes, their memory, what it shows of itself."""
+
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes, each a member of the group. More than there are partitions do nothing.",
+    )
+    memory: Size = Field(
+        700 << 20,
+        ge=384 << 20,
+        description='Resident memory of one worker, e.g. "700MiB". What it buffers is derived from '
+        "it; a worker that stays above it for half a minute lets go and is started again.",
+    )
+    patience: Duration = Field(
+        600.0,
+        ge=0,
+        description="How long S3, the schema registry or the dead-letter topic may stay away before a "
+        "worker ends with status 4. It keeps what it has, reads no more than fits, and goes on when "
+        "they are back. A bounded run does not wait.",
+    )
+    stop_timeout: Duration = Field(
+        30.0, gt=0, description="Time that workers have to let go after SIGTERM, before SIGKILL."
+    )
+    static_id: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
+        description="Static membership: worker i joins the group as <static_id>-<i>, so that a "
+        "restart within session.timeout.ms moves no partition. Every host needs an id of its own.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Where metrics and health are served.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Serves /metrics, /healthz and /readyz of all workers; 0 takes a free port and "
+        "logs it. Unset: not served.",
+    )
+
+
 class CopyCredentials(Section):
     """How Redshift's COPY reads the lake: a role, or keys."""
 
@@ -229,6 +270,7 @@ class Settings(Section):
     topics: Topics = Topics()
     lake: Lake = Lake()
     batch: Batch = Batch()
+    consumer: Consumer = Consumer()
     warehouse: Warehouse = Warehouse()
     sync: Sync = Sync()
     dead_letters: DeadLetters = DeadLetters()

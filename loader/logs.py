@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -26,14 +26,21 @@ RETRY_SECONDS: Final = 30.0
 log: structlog.stdlib.BoundLogger = structlog.get_logger("heap-loader")
 
 
-def configure(*, verbose: bool = False, json: bool | None = None) -> None:
+def configure(
+    *,
+    verbose: bool = False,
+    json: bool | None = None,
+    context: Mapping[str, object] | None = None,
+) -> None:
     """Set up logging for a process.
 
     Args:
         verbose: show debug lines too.
         json: one JSON document a line; None decides by whether stderr is a terminal.
+        context: key-value pairs that stand in every line of this process, from every thread.
     """
-    as_json = not sys.stderr.isatty() if json is None else json
+    as_json = json_by_default() if json is None else json
+    pairs = dict(context or {})
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json
@@ -42,6 +49,7 @@ def configure(*, verbose: bool = False, json: bool | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            lambda _logger, _method, event: {**event, **pairs},
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
@@ -53,6 +61,11 @@ def configure(*, verbose: bool = False, json: bool | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
+
+
+def json_by_default() -> bool:
+    """Whether lines are JSON unless told otherwise: where no terminal shows them."""
+    return not sys.stderr.isatty()
 
 
 def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:

@@ -17,20 +17,47 @@ UntilCaughtUp = Annotated[
 ]
 
 
-def consume(*, until_caught_up: UntilCaughtUp = False, json: Json = False) -> None:
+def consume(
+    *,
+    until_caught_up: UntilCaughtUp = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=256, help="Processes. Default: consumer.workers.", show_default=False
+        ),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Serve /metrics, /healthz and /readyz there. Default: consumer.metrics_port.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Read events and user updates from Kafka into the lake, until stopped.
 
     SIGTERM lets batches in writing land, drops the open ones (they are read again), leaves the
-    group and exits with 0.
+    group and exits with 0. A worker that dies is started again.
 
-    Example: heap-loader consume --until-caught-up
+    Example: heap-loader consume --workers 4 --metrics-port 9108
     """
-    from loader.consumer import app
+    from loader.consumer.group import consume as run
+    from loader.logs import json_by_default
 
     settings = context.settings()
+    given = {"workers": workers, "metrics_port": metrics_port}
+    asked = {key: value for key, value in given.items() if value is not None}
+    settings = settings.model_copy(update={"consumer": settings.consumer.model_copy(update=asked)})
     line = _Counter("consumed", "messages")
-    progress = app.run(
-        settings, until_caught_up=until_caught_up, on_progress=lambda p: line.show(_consumed(p))
+    progress = run(
+        settings,
+        until_caught_up=until_caught_up,
+        verbose=context.verbose,
+        json_logs=json_by_default(),
+        on_progress=lambda p: line.show(_consumed(p)),
     )
     line.end()
     if json:
@@ -52,6 +79,7 @@ def _consumed(progress: Progress) -> dict[str, Any]:
         "lost_batches": progress.lost_batches,
         "files": progress.files,
         "bytes": progress.bytes,
+        "requests": progress.requests,
         "seconds": round(progress.seconds, 3),
         "cpu_seconds_by_step": {step: round(spent, 3) for step, spent in progress.steps.items()},
     }

@@ -65,19 +65,16 @@ def copy(to: Any, at: int, source: Any, place: int, size: int) -> None:
 
 @compiled
 def is_ascii(data: Any, start: int, stop: int) -> bool:
-    """True if ``data[start:stop]`` holds bytes below 0x80 only."""
+    """True if ``data[start:stop]`` holds bytes below 0x80 only. Reads up to seven bytes behind."""
     place = start
     found = np.uint64(0)
-    while place + 8 <= stop:
+    while place + 8 < stop:
         found |= load64(data, place)
         place += 8
-    if found & _HIGH_BITS:
-        return False
-    while place < stop:
-        if data[place] >= 0x80:
-            return False
-        place += 1
-    return True
+    if place < stop:
+        # Of the last word the bytes that are not ours are shifted out.
+        found |= load64(data, place) << np.uint64(8 * (8 - (stop - place)))
+    return bool((found & _HIGH_BITS) == np.uint64(0))
 
 
 @compiled

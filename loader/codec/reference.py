@@ -7,18 +7,15 @@ JSON is read by the standard library and not by a parser that makes it a double.
 
 from __future__ import annotations
 
-import io
-import json
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-import fastavro
-
+from loader.codec.avro_reader import AvroReader
+from loader.codec.avro_schema import ReaderSchema, reader_schema
 from loader.codec.contract import Reason
 from loader.codec.fields import Contract, FormatName
-from loader.codec.schemas import FRAME, SchemaSource, unframe
+from loader.codec.schemas import SchemaSource
 from loader.codec.values import (
     Refused,
     identifier,
@@ -29,21 +26,6 @@ from loader.codec.values import (
     text,
     time_us,
 )
-
-#: What fastavro raises on bytes that the schema did not write.
-_AVRO_FAULTS: Final = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-
-#: Fields of these logical types count microseconds once multiplied.
-_TIME_UNITS: Final = {"timestamp-micros": 1, "timestamp-millis": 1000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +50,19 @@ class ReferenceDecoder:
         contract: which message this topic carries.
         format: how it is written.
         schemas: where Avro writer schemas come from.
+        reader: what is wanted of them; None is the shipped schema of the contract.
     """
 
-    def __init__(self, contract: Contract, format: FormatName, schemas: SchemaSource) -> None:  # noqa: A002
+    def __init__(
+        self,
+        contract: Contract,
+        format: FormatName,  # noqa: A002
+        schemas: SchemaSource,
+        reader: ReaderSchema | None = None,
+    ) -> None:
         self._contract = contract
         self._format = format
-        self._avro = AvroReader(schemas)
+        self._avro = AvroReader(schemas, reader or reader_schema(contract.name))
 
     def decode_one(self, value: bytes | None) -> Row:
         """Decode one message value.
@@ -122,86 +111,6 @@ class ReferenceDecoder:
             return None
         names = (name for name in self._contract.clearable if name in record)
         return [name for name in names if record[name] is None] or None
-
-
-class AvroReader:
-    """Reads framed Avro records with the writer's schema, as plain values (logical types undone)."""
-
-    def __init__(self, schemas: SchemaSource) -> None:
-        self._schemas = schemas
-        self._parsed: dict[int, tuple[Any, int]] = {}
-
-    def read(self, value: bytes) -> tuple[int, Mapping[str, Any]]:
-        """The schema id and the record's fields; ``time`` is in microseconds.
-
-        Raises:
-            Refused: ``NOT_FRAMED``, ``UNKNOWN_SCHEMA`` or ``NOT_DECODABLE``.
-        """
-        schema_id = unframe(value)
-        if schema_id is None:
-            raise Refused(Reason.NOT_FRAMED, "no Confluent frame: 0x00, then a schema id")
-        schema, time_unit = self._schema(schema_id)
-        body = io.BytesIO(value)
-        body.seek(FRAME.size)
-        try:
-            record = fastavro.schemaless_reader(body, schema, None)
-        except _AVRO_FAULTS as fault:
-            raise Refused(
-                Reason.NOT_DECODABLE,
-                f"schema {schema_id} does not read it: {type(fault).__name__} at byte {body.tell()}",
-            ) from None
-        if body.tell() != len(value):
-            raise Refused(
-                Reason.NOT_DECODABLE,
-                f"{len(value) - body.tell()} bytes follow the record of schema {schema_id}",
-            )
-        if not isinstance(record, dict):
-            raise Refused(Reason.WRONG_TYPE, "the message is not a record")
-        if time_unit != 1 and isinstance(record.get("time"), int):
-            record["time"] *= time_unit
-        return schema_id, record
-
-    def _schema(self, schema_id: int) -> tuple[Any, int]:
-        known = self._parsed.get(schema_id)
-        if known is None:
-            written = self._schemas.writer_schema(schema_id)
-            if written is None:
-                raise Refused(Reason.UNKNOWN_SCHEMA, f"no schema has the id {schema_id}")
-            schema = json.loads(written)
-            known = (fastavro.parse_schema(_without_logical_types(schema)), _time_unit(schema))
-            self._parsed[schema_id] = known
-        return known
-
-
-def _without_logical_types(schema: Any) -> Any:
-    """The schema of the same bytes, read as plain numbers and bytes."""
-    if isinstance(schema, dict):
-        return {
-            key: _without_logical_types(part)
-            for key, part in schema.items()
-            if key != "logicalType"
-        }
-    if isinstance(schema, list):
-        return [_without_logical_types(part) for part in schema]
-    return schema
-
-
-def _time_unit(schema: Any) -> int:
-    """Microseconds per unit of the field ``time``; a plain long counts microseconds."""
-    fields = schema.get("fields", ()) if isinstance(schema, dict) else ()
-    for field in fields:
-        if field["name"] == "time":
-            units = (_TIME_UNITS.get(kind) for kind in _logical_types(field["type"]))
-            return next((unit for unit in units if unit), 1)
-    return 1
-
-
-def _logical_types(schema: Any) -> Iterator[str]:
-    if isinstance(schema, dict) and "logicalType" in schema:
-        yield schema["logicalType"]
-    elif isinstance(schema, list):
-        for branch in schema:
-            yield from _logical_types(branch)
 
 
 def _optional_json(value: Any, *, field: str) -> str | None:

@@ -71,7 +71,9 @@ class Buffer:
         # Whatever lies between two messages (control records, aborted ones) goes with the first.
         next_ = cast("int", left[0].offset()) if left else position
         size = sum(map(len, taken)) if left else self.bytes
-        batch = Batch(self.topic, self.partition, self.first, next_, self.epoch, taken, size)
+        batch = Batch(
+            self.topic, self.partition, self.first, next_, self.epoch, taken, size, self.opened
+        )
         self.first = next_
         self.messages = left
         self.bytes -= size
@@ -89,6 +91,7 @@ class Batch:
     epoch: int
     messages: list[Message]
     bytes: int
+    opened: float = 0.0
 
     @property
     def weight(self) -> int:

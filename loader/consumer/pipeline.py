@@ -97,6 +97,11 @@ class Pipeline:
         with self._changed:
             self._ends[place] = offset
 
+    def end(self, place: Place) -> int:
+        """Where the chain of this partition ends, as far as is known here; -1 after a loss."""
+        with self._changed:
+            return self._ends.get(place, -1)
+
     def has_room(self) -> bool:
         """Whether a batch would soon be begun with."""
         with self._changed:

@@ -14,7 +14,8 @@ Place = tuple[str, int]
 class Progress:
     """Counters of one run.
 
-    ``seconds`` run from the first poll to the last record; ``steps`` are CPU seconds by step of the hot
+    ``seconds`` run from the first poll to the last record; ``requests`` are HTTP requests to the lake,
+    whatever they did and however often they were tried; ``steps`` are CPU seconds by step of the hot
     path, summed over threads.
     """
 
@@ -26,6 +27,7 @@ class Progress:
     files: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    requests: int = 0
     steps: dict[str, float] = field(default_factory=dict)
 
     def add(self, record: CommitRecord) -> None:
@@ -45,10 +47,13 @@ class Target:
     Attributes:
         ends: the high watermarks seen at start.
         reached: partitions that said "end" since; the last offsets may be control records.
+        shared: several workers share the work. None of them knows all partitions, and one that left
+            would only hand its own ones to the others: all go on until they are told to stop.
     """
 
     ends: dict[Place, int]
     reached: set[Place] = field(default_factory=set)
+    shared: bool = False
 
     def at(self, place: Place, offset: int) -> bool:
         """Whether nothing is left before ``offset`` of what stood in Kafka at start."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -20,6 +21,8 @@ from loader.consumer.batches import Buffer
 from loader.consumer.effects import Effect, Effects
 from loader.consumer.folder import Folder
 from loader.consumer.memory import keep_freed_memory
+from loader.consumer.memory_limit import water_marks
+from loader.consumer.observer import Observer, PartitionState
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.progress import Place, Progress, Target
 from loader.consumer.starts import Starts
@@ -29,10 +32,10 @@ from loader.consumer.writer import Written
 from loader.errors import LoaderError
 from loader.kafka.clients import (
     consumer_settings,
-    explain,
     new_consumer,
     rebalances_incrementally,
 )
+from loader.kafka.faults import consumer_fault, explain
 from loader.lake.chain import Chains, Lost
 from loader.lake.commit_log import CommitRecord
 from loader.lake.positions import offset_out_of_range
@@ -40,9 +43,6 @@ from loader.logs import log
 
 _POLL_MESSAGES = 10_000
 _POLL_SECONDS = 0.1
-#: Bytes that may wait for writing before partitions are paused, and below which they resume.
-_HIGH_WATER = 192 << 20
-_LOW_WATER = 128 << 20
 #: Seconds between two runs of the cyclic collector over what came since: it visits every message held.
 _GARBAGE_SECONDS = 10.0
 #: Seconds that a rebalance or a stop waits for batches in writing.
@@ -61,6 +61,7 @@ class Worker:
         vigil: watches the topics while they are read.
         stop: set from outside to end the run.
         on_progress: called after each batch that won.
+        observer: is told what happens.
         steps: takes the CPU time of polling.
         effects: told of each effect.
     """
@@ -76,10 +77,12 @@ class Worker:
         vigil: Vigil,
         stop: threading.Event,
         on_progress: Callable[[Progress], None],
+        observer: Observer | None = None,
         steps: Steps | None = None,
         effects: Effects | None = None,
     ) -> None:
         self._settings = settings
+        self._observer = observer or Observer()
         self._effects = effects or Effects()
         self._topics = list(topics)
         self._starts = Starts(settings.kafka, topic_ids, log_, self._effects)
@@ -89,6 +92,7 @@ class Worker:
         self._on_progress = on_progress
         self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
         self._consumer: Consumer = new_consumer(settings.kafka)
+        self._high_water, self._low_water = water_marks(settings.consumer.memory)
         self._buffers: dict[Place, Buffer] = {}
         self._epoch = 0
         self._paused = False
@@ -140,6 +144,13 @@ class Worker:
     # Reading
 
     def _poll(self) -> None:
+        self._observer.polled()
+        if self._observer.due():
+            self._observer.partitions(
+                self._states(),
+                held=self._held(),
+                paused=len(self._buffers) if self._paused else 0,
+            )
         try:
             messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
         except KafkaException as error:
@@ -166,18 +177,35 @@ class Worker:
     def _on_error(self, message: Message) -> None:
         error = message.error()
         assert error is not None  # noqa: S101 - asked by the caller
-        place = (message.topic() or "", message.partition() or 0)
+        place = (message.topic() or "", cast("int", message.partition()))
         if error.code() == KafkaError._PARTITION_EOF:
             if self._target is not None:
                 self._target.reached.add(place)
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            return
+        self._observer.poll_error(error.name())
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise self._out_of_range(place, error.str())
-        elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
+        if error.code() == KafkaError._MAX_POLL_EXCEEDED:
             log.warning("max.poll.interval.ms exceeded; joining the group again")
-        elif error.fatal():
-            raise explain(error, self._settings.kafka, "consume")
-        else:
-            log.warning("kafka", topic=place[0], partition=place[1], error=error.str())
+            return
+        fault = consumer_fault(error, self._settings.kafka, *place)
+        if fault is not None:
+            raise fault
+        log.warning("kafka", topic=place[0], partition=place[1], error=error.str())
+
+    def _states(self) -> Iterator[PartitionState]:
+        """How far each partition is, without a question to Kafka."""
+        for place, buffer in self._buffers.items():
+            try:
+                _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            except KafkaException:
+                high = -1
+            durable = self._pipeline.end(place)
+            oldest = buffer.messages[0].timestamp()[1] if buffer.messages else -1
+            if durable < buffer.first:
+                # What is older is being written, and its times are no longer at hand.
+                oldest = -1
+            yield PartitionState(place, durable, self._position(place), high, oldest)
 
     def _out_of_range(self, place: Place, said: str) -> LoaderError:
         buffer = self._buffers.get(place)
@@ -188,12 +216,18 @@ class Worker:
 
     def _caught_up(self) -> bool:
         """Every assigned partition is at its target, and nothing waits to be written."""
-        if self._target is None or not self._buffers or len(self._pipeline):
+        if self._target is None:
             return False
-        return all(
-            not buffer.messages and self._target.at(place, buffer.first)
+        settled = [
+            place
             for place, buffer in self._buffers.items()
-        )
+            if not buffer.messages
+            and self._target.at(place, buffer.first)
+            and self._pipeline.end(place) == buffer.first
+        ]
+        self._observer.settled(settled)
+        # Where several workers share the work, whoever started them knows when all of it is done.
+        return bool(settled) and len(settled) == len(self._buffers) and not self._target.shared
 
     # Writing
 
@@ -217,7 +251,7 @@ class Worker:
         memory is short, the largest.
         """
         # While paused nothing comes that could fill a batch.
-        short = self._paused or self._held() >= _HIGH_WATER
+        short = self._paused or self._held() >= self._high_water
         due: list[tuple[int, float, Place]] = []
         for place, buffer in self._buffers.items():
             if not buffer.messages or not self._pipeline.takes(place):
@@ -249,6 +283,7 @@ class Worker:
         ours = buffer is not None and buffer.epoch == written.batch.epoch
         if isinstance(written.outcome, Lost):
             self.progress.lost_batches += 1
+            self._observer.batch_lost()
             log.warning(
                 "batch lost to another writer",
                 topic=record.topic,
@@ -262,6 +297,7 @@ class Worker:
                 self._seek(buffer, written.outcome.next)
             return
         self.progress.add(record)
+        self._observer.batch_written(record, time.monotonic() - written.batch.opened)
         log.info(
             "batch",
             topic=record.topic,
@@ -295,6 +331,7 @@ class Worker:
             with self._effects.doing(Effect.COMMIT_OFFSET):
                 self._consumer.commit(offsets=[offset], asynchronous=True)
         except KafkaException as error:
+            self._observer.mirror_failed(error.args[0].name())
             log.warning("offset not mirrored to Kafka", error=error.args[0].str())
 
     # Memory
@@ -307,14 +344,14 @@ class Worker:
         if self._paused:
             self._pipeline.wait(_POLL_SECONDS)
         held = self._held()
-        if not self._paused and held >= _HIGH_WATER and len(self._pipeline):
+        if not self._paused and held >= self._high_water and len(self._pipeline):
             # A short wait is cheaper than a pause, which throws fetched messages away.
             self._pipeline.wait(1.0)
             self._collect()
-            if self._held() >= _HIGH_WATER:
+            if self._held() >= self._high_water:
                 self._paused = True
                 self._consumer.pause([TopicPartition(*place) for place in self._buffers])
-        elif self._paused and held < _LOW_WATER:
+        elif self._paused and held < self._low_water:
             self._paused = False
             self._consumer.resume([TopicPartition(*place) for place in self._buffers])
 
@@ -344,6 +381,7 @@ class Worker:
         consumer.resume(starts)
         if self._paused:
             consumer.pause(starts)
+        self._observer.assigned((tp.topic, tp.partition) for tp in partitions)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop open batches; let the one that is being committed land: the next owner loses no work."""
@@ -355,12 +393,15 @@ class Worker:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()
+        self._observer.revoked(places)
+        log.info("revoked", partitions=[f"{topic}[{partition}]" for topic, partition in places])
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._pipeline.drop([(tp.topic, tp.partition) for tp in partitions], 0.0)
         for tp in partitions:
             self._buffers.pop((tp.topic, tp.partition), None)
             log.warning("assignment lost", topic=tp.topic, partition=tp.partition)
+        self._observer.lost((tp.topic, tp.partition) for tp in partitions)
 
     # Stopping
 

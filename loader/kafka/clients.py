@@ -41,12 +41,15 @@ _PROTOCOL: Final[dict[str, Any]] = {
     "allow.auto.create.topics": False,
 }
 
+#: Static membership: the id under which a consumer is known to its group.
+_INSTANCE: Final = "group.instance.id"
+
 #: What makes a client a member of its group. Clients that only ask questions must not carry them:
 #: a second client under one ``group.instance.id`` would throw the first one out of the group.
 _MEMBERSHIP: Final = frozenset(
     {
         "group.protocol",
-        "group.instance.id",
+        _INSTANCE,
         "group.remote.assignor",
         "partition.assignment.strategy",
         "session.timeout.ms",
@@ -97,6 +100,20 @@ def consumer_settings(settings: config.Kafka) -> dict[str, Any]:
         **_PROTOCOL,
         "group.id": settings.group_id,
     }
+
+
+def as_static_member(settings: config.Kafka, instance_id: str) -> config.Kafka:
+    """The same settings for a consumer that joins its group under an id of its own (KIP-345).
+
+    Raises:
+        UsageError: the user gives all consumers the same id.
+    """
+    if _INSTANCE in settings.client:
+        raise UsageError(
+            f"kafka.client.{_INSTANCE} and consumer.static_id are both set.",
+            hint="Keep consumer.static_id: it gives each worker an id of its own.",
+        )
+    return settings.model_copy(update={"client": {**settings.client, _INSTANCE: instance_id}})
 
 
 def producer_settings(settings: config.Kafka) -> dict[str, Any]:

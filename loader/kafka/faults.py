@@ -52,7 +52,8 @@ _PASSING: Final = frozenset(
 
 #: A static member met another one of its id. The client wraps it in a fatal error, whose code it keeps
 #: to itself: the text is all there is.
-_FENCED: Final = re.compile(r"same group\.instance\.id|instance ID is still used")
+_FENCED: Final = re.compile(r"same group\.instance\.id")
+_UNRELEASED: Final = re.compile(r"instance ID is still used")
 
 #: With these a consumer gets no partitions, and asks for them again for ever.
 _NO_MEMBER: Final[Mapping[int, str]] = {
@@ -97,12 +98,19 @@ def explain(
         return Refused(text, hint="Check the credentials in [kafka.client].")
     if error.code() in _DENIED:
         return _denied(error, settings, where, topic, operation)
+    member = settings.client.get("group.instance.id")
     if _FENCED.search(error.str()):
         return UsageError(
-            f"{where}: another consumer has joined group {settings.group_id} under the same "
-            "group.instance.id.",
-            hint="Give each process an id of its own. If a new process has replaced this one, all is "
-            "well: it goes on where the lake ends.",
+            f"{where}: another consumer joined group {settings.group_id} as {member} and took this one's "
+            "place.",
+            hint="Every host needs a consumer.static_id of its own. If a new process has replaced this "
+            "one, all is well: it goes on where the lake ends.",
+        )
+    if _UNRELEASED.search(error.str()):
+        return Unreachable(
+            f"{where}: group {settings.group_id} still has a member {member}.",
+            hint="If it was killed, the group forgets it after its session timeout; if it runs, give "
+            "every host a consumer.static_id of its own.",
         )
     if not is_fatal(error) and (error.retriable() or error.code() < 0 or error.code() in _PASSING):
         return Unreachable(text, hint="Is the broker up and kafka.bootstrap_servers right?")

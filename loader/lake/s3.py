@@ -48,6 +48,24 @@ class S3Store:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._endpoint = endpoint
+        self._on_own_write: Callable[[], None] = lambda: None
+
+    def observe(
+        self, *, on_request: Callable[[str], None], on_own_write: Callable[[], None]
+    ) -> None:
+        """Be told what happens on the wire.
+
+        Args:
+            on_request: called with the operation's name before each HTTP request, repeated ones
+                included; from the thread that makes it.
+            on_own_write: called when a conditional put meets its own body, so that an answer was lost.
+        """
+        self._on_own_write = on_own_write
+
+        def before_send(event_name: str, **_: object) -> None:
+            on_request(event_name.rpartition(".")[2])
+
+        self._client.meta.events.register("before-send.s3", before_send)
 
     @classmethod
     def open(cls, settings: config.Lake) -> S3Store:
@@ -101,7 +119,12 @@ class S3Store:
                 raise
             return True
 
-        return self._call("PutObject If-None-Match", request) or self.get(key) == body
+        if self._call("PutObject If-None-Match", request):
+            return True
+        own = self.get(key) == body
+        if own:
+            self._on_own_write()
+        return own
 
     def get(self, key: str) -> bytes:
         """See :class:`~loader.lake.store.ObjectStore`."""

@@ -9,14 +9,19 @@ import pytest
 
 from loader import config
 from loader.lake.memory import MemoryStore
+from loader.lake.metered import MeteredStore
 from loader.lake.s3 import S3Store
 from loader.lake.store import ObjectStore
+from loader.metrics import Samples
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["memory", "metered", "s3"])
 def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
     if request.param == "memory":
         yield MemoryStore()
+        return
+    if request.param == "metered":
+        yield MeteredStore(MemoryStore(), Samples())
         return
     settings: config.Settings = request.getfixturevalue("settings")
     yield S3Store.open(settings.lake)
@@ -105,3 +110,20 @@ def test_deleting_is_silent_about_what_is_not_there(store: ObjectStore) -> None:
     store.delete(["x", "y"])
     store.delete([])
     assert list(store.scan("")) == []
+
+
+def test_a_real_store_tells_of_each_request_and_of_its_own_writes(
+    settings: config.Settings,
+) -> None:
+    samples = Samples()
+    store = MeteredStore(S3Store.open(settings.lake), samples)
+    store.put("a", b"1")
+    assert store.put_if_absent("b", b"mine")
+    assert store.put_if_absent("b", b"mine")
+    assert not store.put_if_absent("b", b"other")
+    assert [info.key for info in store.scan("")] == ["a", "b"]
+    found = {(name, *labels): value for name, labels, value in samples.snapshot()}
+    assert found["s3_requests_total", "PutObject"] == 4
+    assert found["s3_requests_total", "GetObject"] == 2
+    assert found["s3_requests_total", "ListObjectsV2"] == 1
+    assert found["commit_conflicts_total", "own_retry"] == 1

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from loader.metrics_text import reference
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -21,6 +23,10 @@ def test_the_page_of_modules_is_up_to_date() -> None:
         text=True,
     )
     assert (ROOT / "docs" / "modules.md").read_text() == made.stdout, "run ./scripts/docs"
+
+
+def test_the_page_of_metrics_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text() == reference(), "run ./scripts/docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -9,6 +9,7 @@ import pytest
 from loader import config
 from loader.errors import UsageError
 from loader.kafka.clients import (
+    as_static_member,
     common,
     consumer_settings,
     new_consumer,
@@ -68,3 +69,13 @@ def test_new_partitions_are_found_within_a_minute_unless_somebody_says_otherwise
     name = "topic.metadata.refresh.interval.ms"
     assert consumer_settings(with_client({}))[name] < 60_000
     assert consumer_settings(with_client({name: 1000}))[name] == 1000
+
+
+def test_each_worker_joins_under_an_id_of_its_own() -> None:
+    settings = config.Kafka(client={"fetch.min.bytes": 5})
+    made = consumer_settings(as_static_member(settings, "host-a-1"))
+    assert (made["group.instance.id"], made["fetch.min.bytes"]) == ("host-a-1", 5)
+    assert "group.instance.id" not in producer_settings(as_static_member(settings, "host-a-1"))
+    given = config.Kafka(client={"group.instance.id": "mine"})
+    with pytest.raises(UsageError, match=r"consumer\.static_id are both set"):
+        as_static_member(given, "host-a-1")
