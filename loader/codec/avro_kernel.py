@@ -330,7 +330,7 @@ def _render(
             used = _put_constant(arena, used, capacity, branches, nodes[node, 1] + symbol)
             if used < 0:
                 return used
-        elif kind == _BYTES or kind == _FIXED:  # noqa: PLR1714, SIM109
+        elif kind == _BYTES or kind == _FIXED:
             if kind == _BYTES:
                 start, place = _sized(data, place, stop)
             else:
@@ -594,7 +594,7 @@ def scan(
                     if state[ENTRIES + column] >= entries.shape[1]:
                         place = _NO_ENTRY
                         break
-                elif kind != _MAP and kind != _NULL:  # noqa: PLR1714
+                elif kind != _MAP and kind != _NULL:
                     place = _UNSURE
                     break
                 if kind != _NULL:

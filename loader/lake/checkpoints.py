@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-import pyarrow as pa
 
 from loader.errors import NeedsOperator
 from loader.lake import layout
@@ -76,6 +75,8 @@ class Checkpoint:
         )
         head = {"version": VERSION, "sha256": hashlib.sha256(rest).hexdigest()}
         plain = orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE) + rest
+        import pyarrow as pa  # noqa: PLC0415 - a supervisor of workers folds nothing
+
         compressed: bytes = pa.compress(plain, codec="zstd", asbytes=True)
         return compressed
 
@@ -87,6 +88,8 @@ def decode_checkpoint(body: bytes) -> Checkpoint:
         ValueError: it is damaged, or of a version that this loader does not know.
     """
     try:
+        import pyarrow as pa  # noqa: PLC0415
+
         plain = pa.CompressedInputStream(pa.BufferReader(body), "zstd").read()
     except OSError as error:
         raise ValueError(f"it cannot be decompressed: {error}") from error

@@ -15,7 +15,6 @@ from loader.config import load
 from loader.consumer import app
 from loader.consumer.effects import Effect, Effects, Side
 
-
 #: Small, so that a few hundred messages make many batches and several checkpoints.
 MAX_ROWS = 20
 FOLD_RECORDS = 3

@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize(
-    ("memory", "high", "low"), [(700, 128, 64), (1000, 228, 114), (400, 28, 14)]
+    ("memory", "high", "low"), [(700, 192, 128), (1000, 342, 228), (400, 42, 28)]
 )
 def test_the_water_marks_grow_with_the_memory(memory: int, high: int, low: int) -> None:
     assert water_marks(memory * MIB) == (high * MIB, low * MIB)

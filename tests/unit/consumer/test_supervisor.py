@@ -187,7 +187,7 @@ def test_workers_end_when_their_supervisor_is_killed(
 
 
 def test_a_supervisor_holds_nothing_heavy(tmp_path: Path) -> None:
-    heavy = ["pyarrow", "numpy", "duckdb", "boto3", "botocore", "fastavro", "pyruhvro"]
+    heavy = ["pyarrow", "numpy", "duckdb", "boto3", "botocore", "fastavro", "numba"]
     script = (
         "import sys\nimport loader.consumer.group\n"
         f"heavy = sorted(set({heavy!r}) & sys.modules.keys())\nassert not heavy, heavy\n"

@@ -87,14 +87,17 @@ def test_a_missing_right_names_the_acl_that_is_needed() -> None:
     assert letters.hint.endswith("--operation Write --topic heap.dead_letters")
 
 
-@pytest.mark.parametrize("text", FENCED)
-def test_a_fenced_static_member_is_told_so(text: str) -> None:
-    fault = ended(KafkaError._FATAL, text=text)
+def test_a_fenced_static_member_is_told_so() -> None:
+    fault = ended(KafkaError._FATAL, text=FENCED[0])
     assert isinstance(fault, UsageError)
-    assert (
-        "another consumer has joined group loaders under the same group.instance.id"
-        in fault.message
-    )
+    assert "another consumer joined group loaders as" in fault.message
+    assert "consumer.static_id" in fault.hint
+
+
+def test_a_static_id_that_a_killed_member_still_has_is_free_after_a_while() -> None:
+    fault = ended(KafkaError._FATAL, text=FENCED[1])
+    assert isinstance(fault, Transient)
+    assert "still has a member" in fault.message
 
 
 def test_an_offset_that_kafka_does_not_have_needs_an_operator() -> None:
