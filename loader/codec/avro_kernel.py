@@ -1,8 +1,7 @@
 """Compiled: reads Avro messages by their schemas' programs and notes where each value stands.
 
 What it cannot prove to be what the reference decoder gives, it leaves: the row is not sure. It never
-reads beyond a message, and the work is bounded by the message's size: items of blocks may take no bytes
-at all, so no more of them are read than the message has bytes, and ``_SPARE``.
+reads beyond a message, and its work is bounded by the message's size and ``MAX_EMPTY_ITEMS``.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from loader.codec.avro_limits import MAX_EMPTY_ITEMS
 from loader.codec.avro_program import Kind, Target
 from loader.codec.compiled import compiled, inner
 from loader.codec.doubles import MAX_DOUBLE_TEXT, put_double, widened
@@ -58,7 +58,7 @@ USED: Final = 1  # bytes of the arena
 STAMP: Final = 2  # counts the rows, and the rows that were begun again
 SERIAL: Final = 3  # counts the maps
 KEYS: Final = 4  # keys of the row's maps
-BUDGET: Final = 5  # items of blocks that the row may still have
+BUDGET: Final = 5  # items without bytes that the row may still have
 ENTRIES: Final = 6  # from here on: entries used of each map column
 STATE: Final = 10
 
@@ -69,7 +69,6 @@ ENTRIES_FULL: Final = 2
 
 #: The room that a value of bounded size needs.
 _ROOM: Final = MAX_DOUBLE_TEXT + MAX_INTEGER_TEXT
-_SPARE: Final = 1 << 16
 #: A null text: start 0 and size -1 in one word.
 _NO_TEXT_SPAN: Final = -1 << 32
 STACK: Final = MAX_DEPTH + 1
@@ -195,15 +194,26 @@ def _is_new(data: Any, start: Any, stop: Any, serial: Any, seen: Any, state: Any
 
 
 @inner
-def _block(data: Any, place: Any, stop: Any, state: Any) -> tuple[Any, Any]:
-    """Items of the block that begins at ``place``, and the place of the first one."""
+def _block(data: Any, place: Any, stop: Any, empty: Any, state: Any) -> tuple[Any, Any]:
+    """Items of the block that begins at ``place``, and the place of the first one.
+
+    Args:
+        data: the messages.
+        place: where the block begins.
+        stop: where its message ends.
+        empty: whether the items take no bytes; else each takes one at least.
+        state: see above.
+    """
     count, place = _varint(data, place, stop)
     if place >= 0 and count < 0:
         count = -count
         _, place = _varint(data, place, stop)  # the block's size, which nobody needs
-    if count < 0 or count > state[BUDGET]:
+    if place < 0 or count < 0:
         return np.int64(0), np.int64(_UNSURE)
-    state[BUDGET] -= count
+    if empty:
+        state[BUDGET] -= count
+    if state[BUDGET] < 0 or (count > stop - place and not empty):
+        return np.int64(0), np.int64(_UNSURE)
     return count, place
 
 
@@ -263,7 +273,8 @@ def _render(
         arena: takes the text at ``state[USED]``.
         state: see above.
         stack: int64 ``[STACK, 5]``: of each open array, map or record the kind, what is left of it,
-            its node's first parameter, whether an item was written, and the number of a map.
+            its node's first parameter, whether an item was written, and a map's number or
+            whether an array's items take no bytes.
         seen: the keys of the row's maps.
 
     Returns:
@@ -350,7 +361,7 @@ def _render(
             stack[height, 1] = nodes[node, 2] if kind == _RECORD else 0
             stack[height, 2] = nodes[node, 1]
             stack[height, 3] = 0
-            stack[height, 4] = state[SERIAL]
+            stack[height, 4] = nodes[node, 2] if kind == _ARRAY else state[SERIAL]
             if height == 0 and column >= 0:
                 stack[height, 0] = _ENTRIES
             else:
@@ -365,7 +376,8 @@ def _render(
                 entries[column, number, 1, 0] = base + text
                 entries[column, number, 1, 1] = used - text if used > text else -1
             if stack[top, 1] == 0 and kind != _RECORD:
-                stack[top, 1], place = _block(data, place, stop, state)
+                empty = kind == _ARRAY and stack[top, 4] != 0
+                stack[top, 1], place = _block(data, place, stop, empty, state)
                 if place < 0:
                     return _UNSURE
             if stack[top, 1] == 0:
@@ -540,7 +552,7 @@ def scan(
         used = state[USED]
         state[STAMP] += 1
         state[KEYS] = 0
-        state[BUDGET] = stop - place + _SPARE
+        state[BUDGET] = MAX_EMPTY_ITEMS
         for column in range(maps):
             firsts[column, row] = state[ENTRIES + column]
             counts[column, row] = -1

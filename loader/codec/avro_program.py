@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
+from loader.codec.avro_limits import Limits
 from loader.codec.avro_schema import WriterSchema
 from loader.codec.fields import Contract
 from loader.codec.spans import MAX_BYTES
@@ -30,7 +31,7 @@ class Kind(IntEnum):
     BYTES = 6
     FIXED = 7  # a: its size
     ENUM = 8  # a, b: first branch and number of symbols
-    ARRAY = 9  # a: the items' node
+    ARRAY = 9  # a: the items' node; b: 1 if they take no bytes
     MAP = 10  # a: the values' node
     RECORD = 11  # a, b: first branch and number of fields
     UNION = 12  # a, b: first branch and number of branches
@@ -90,7 +91,7 @@ class Tables:
     def add(self, schema_id: int, schema: WriterSchema) -> None:
         """Add the program of a schema; None if it is unusual."""
         try:
-            steps = _Compiler(self, schema).steps()
+            steps = _Compiler(self, schema, Limits(schema.parsed)).steps()
         except Unusual:
             self.programs[schema_id] = None
             return
@@ -109,6 +110,7 @@ class Tables:
 class _Compiler:
     tables: Tables
     schema: WriterSchema
+    limits: Limits
     named: dict[str, int] = field(default_factory=dict)
 
     def steps(self) -> list[Step]:
@@ -185,7 +187,8 @@ class _Compiler:
         if name in _SCALARS:
             return self._put(_SCALARS[name])
         if name == "array":
-            return self._put(Kind.ARRAY, self._node(kind["items"]))
+            item = self._node(kind["items"])
+            return self._put(Kind.ARRAY, item, int(self.limits.is_empty(kind["items"])))
         if name == "map":
             return self._put(Kind.MAP, self._node(kind["values"]))
         if isinstance(kind, Mapping):

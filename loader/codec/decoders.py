@@ -9,12 +9,11 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from loader.codec.columns import Mask
 from loader.codec.contract import Decoded, Decoder, Rejected
 from loader.codec.fields import CONTRACTS, Contract
 from loader.codec.reference import ReferenceDecoder
 from loader.codec.schemas import SchemaSource
-from loader.codec.spans import Messages, Spans
+from loader.codec.spans import Mask, Messages, Spans
 from loader.codec.values import Refused
 
 

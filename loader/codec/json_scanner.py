@@ -13,12 +13,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from loader.codec.columns import Mask
 from loader.codec.decoders import Scanned
 from loader.codec.fields import Contract
 from loader.codec.json_fields import FieldTable
 from loader.codec.json_kernel import ARENA, EXTRA, OWN, PENDING, scan
-from loader.codec.spans import EXTRA_FIELD, Arena, MapSpans, Messages, Spans
+from loader.codec.spans import EXTRA_FIELD, Arena, MapSpans, Mask, Messages, Spans
 from loader.codec.values import MAX_DEPTH, Refused, json_text, parse_json
 
 #: How deep the value of an entry sits in its message, by plane.

@@ -14,6 +14,7 @@ from loader.codec.json_bytes import (
     stops,
     wide,
 )
+from loader.codec.json_writing import put_escaped
 from loader.codec.primitives import copy, is_utf8
 
 #: Instead of a place: the message is not what it should be, or nothing that this code is for.
@@ -21,7 +22,6 @@ REFUSED: Final = -1
 #: Instead of a place: the arena has no room for what is left of the message.
 NO_ROOM: Final = -2
 
-_SPACE: Final = 0x20
 _SLASH: Final = 0x2F
 
 
@@ -145,31 +145,8 @@ def _write(arena: Any, used: int, code: int, quoted: bool) -> int:
     """Write one code point, as a character of canonical JSON if ``quoted``; returns the new ``used``."""
     if code >= 0x80:
         return _write_wide(arena, used, code)
-    if quoted and (code < _SPACE or code == QUOTE or code == BACKSLASH):
-        letter = code
-        if code < _SPACE:
-            letter = 0
-            if code == 0x08:
-                letter = 0x62
-            elif code == 0x09:
-                letter = 0x74
-            elif code == 0x0A:
-                letter = 0x6E
-            elif code == 0x0C:
-                letter = 0x66
-            elif code == 0x0D:
-                letter = 0x72
-        arena[used] = BACKSLASH
-        if letter != 0:
-            arena[used + 1] = letter
-            return used + 2
-        low = code & 15
-        arena[used + 1] = 0x75
-        arena[used + 2] = 0x30
-        arena[used + 3] = 0x30
-        arena[used + 4] = 0x30 + (code >> 4)
-        arena[used + 5] = 0x30 + low if low < 10 else 0x37 + low
-        return used + 6
+    if quoted:
+        return signed(put_escaped(arena, used, code))
     arena[used] = code
     return used + 1
 

@@ -83,7 +83,7 @@ def put_string(to: Any, at: Any, capacity: Any, data: Any, start: Any, stop: Any
     to[at] = 34
     at += 1
     for place in range(start, stop):
-        at = _put_escaped(to, at, np.int64(data[place]))
+        at = put_escaped(to, at, np.int64(data[place]))
     to[at] = 34
     return at + 1
 
@@ -102,13 +102,14 @@ def put_latin1(to: Any, at: Any, capacity: Any, data: Any, start: Any, stop: Any
             to[at + 1] = 0x80 | byte & 0x3F
             at += 2
         else:
-            at = _put_escaped(to, at, byte)
+            at = put_escaped(to, at, byte)
     to[at] = 34
     return at + 1
 
 
 @inner
-def _put_escaped(to: Any, at: Any, byte: Any) -> Any:
+def put_escaped(to: Any, at: Any, byte: Any) -> Any:
+    """One byte of a JSON string, escaped where it must be."""
     if byte >= 0x20 and byte not in (34, 92):
         to[at] = byte
         return at + 1

@@ -24,6 +24,7 @@ from loader.model.events import PROPERTIES, TIME
 
 Bytes = npt.NDArray[np.uint8]
 Order = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 #: Places are 32-bit: messages and arena together stay below this.
 MAX_BYTES: Final = (1 << 31) - 1

@@ -101,12 +101,13 @@ def main() -> int:
     try:
         counts = run(options.messages, options.seed)
     except Different as fault:
-        print(f"seed {options.seed}: {fault}")
+        sys.stdout.write(f"seed {options.seed}: {fault}\n")
         return 1
-    for what, count in sorted(counts.items()):
-        print(f"{what:<24} {count}")
-    print(f"seconds {time.perf_counter() - started:.0f}, of CPU {time.process_time() - cpu:.0f}")
-    print(f"peak RSS {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    lines = [f"{what:<24} {count}" for what, count in sorted(counts.items())]
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    lines.append(f"{'seconds, of CPU':<24} {seconds:.0f}, {cpu:.0f}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write("\n".join([*lines, f"{'peak RSS, MiB':<24} {peak:.0f}\n"]))
     return 0
 
 

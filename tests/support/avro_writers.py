@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import struct
 from collections.abc import Callable, Mapping
@@ -25,8 +26,9 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "email": ("mail", "e_mail"),
     "identity": ("handle2",),
 }
-_DEFAULTS: Final[Mapping[str, Any]] = {"library": "web", "session_id": 7, "handle": "nobody é"}
+DEFAULTS: Final[Mapping[str, Any]] = {"library": "web", "session_id": 7, "handle": "nobody é"}
 
+_IDS: Final = frozenset({"event_id", "user_id", "session_id", *ALIASES["user_id"]})
 SCALARS: Final = ["string", "long", "double", "boolean", "int", "float", "bytes"]
 _TEXT_TYPES: Final[list[Any]] = [
     ["null", "string"],
@@ -70,7 +72,7 @@ def reader_with_more(topic: TopicName) -> ReaderSchema:
         maps=shipped.maps,
         names=shipped.names,
         aliases={name: also for name, also in ALIASES.items() if name in shipped.names},
-        defaults={name: value for name, value in _DEFAULTS.items() if name in shipped.names},
+        defaults={name: value for name, value in DEFAULTS.items() if name in shipped.names},
     )
 
 
@@ -114,8 +116,8 @@ class SchemaEdits:
                 field["type"] = self._retyped(name, kind)
             field.pop("default", None)
             fields.append(field)
-        for number in range(draw.choice([0, 0, 1, 2, 4])):
-            fields.append({"name": f"new_{number}", "type": self.any_type(0)})
+        more = range(draw.choice([0, 0, 1, 2, 4]))
+        fields += [{"name": f"new_{number}", "type": self.any_type(0)} for number in more]
         if draw.random() < 0.5:
             draw.shuffle(fields)
         return {**shipped, "fields": fields, "namespace": draw.choice(["heap", "other", ""])}
@@ -125,7 +127,7 @@ class SchemaEdits:
         odd = self._odd and draw.random() < 0.2
         if name == "time":
             return deepcopy(draw.choice(_TIME_TYPES if self._odd else _TIME_TYPES[:-3]))
-        if name.endswith("_id") and kind == "long":
+        if name in _IDS:
             if self._odd:
                 return draw.choice(["int", ["null", "long"], "string", ["string", "long"], "long"])
             return draw.choice(["int", ["null", "long"], ["int", "long"]])
@@ -146,7 +148,7 @@ class SchemaEdits:
         values = {"type": "map", "values": branches}
         return draw.choice([values, ["null", values], [values, "null"]])
 
-    def any_type(self, depth: int) -> Any:
+    def any_type(self, depth: int) -> Any:  # noqa: PLR0911
         """A type of any kind."""
         draw = self._draw
         if depth > 3 or draw.random() < 0.4:
@@ -235,6 +237,13 @@ _DOUBLES: Final = [
 ]
 
 
+_NANOSECONDS: Final[Mapping[Any, int]] = {
+    "timestamp-millis": 1_000_000,
+    "local-timestamp-millis": 1_000_000,
+    "timestamp-nanos": 1,
+}
+
+
 class MessageWriter:
     """Writes random values of a schema as Avro bytes.
 
@@ -257,8 +266,9 @@ class MessageWriter:
         parts = []
         for field in schema["fields"]:
             hint = field["name"]
-            is_id = hint.endswith("_id") or hint == "uid"
-            value = self._id if is_id else self._time if hint in ("time", "ts", "at") else None
+            value = (
+                self._id if hint in _IDS else self._time if hint in ("time", "ts", "at") else None
+            )
             parts.append(self._value(field["type"], 0, value))
         return b"".join(parts)
 
@@ -274,7 +284,7 @@ class MessageWriter:
             for part in ("items", "values"):
                 self._learn(kind.get(part))
 
-    def _value(self, kind: Any, depth: int, number: Callable[[Any], bytes] | None = None) -> bytes:
+    def _value(self, kind: Any, depth: int, number: Callable[[Any], bytes] | None = None) -> bytes:  # noqa: PLR0911
         draw = self._draw
         if draw.random() < self._faults:
             return self._fault()
@@ -310,11 +320,13 @@ class MessageWriter:
                 return varint(draw.choice(_LONGS) if draw.random() < 0.5 else draw.randrange(5000))
             case "float" | "double":
                 value = draw.choice([*_DOUBLES, draw.random(), draw.randrange(10**6) / 100])
-                if value - value != 0 and (self._finite or draw.random() < 0.9):
+                if not math.isfinite(value) and (self._finite or draw.random() < 0.9):
                     value = 0.5
                 if name == "double":
                     return struct.pack("<d", value)
-                return struct.pack("<f", value if abs(value) < 3e38 or value != value else 1.5)
+                return struct.pack(
+                    "<f", value if not math.isfinite(value) or abs(value) < 3e38 else 1.5
+                )
         return self._text(name)
 
     def _text(self, name: str) -> bytes:
@@ -368,16 +380,14 @@ class MessageWriter:
         if kind == "string":
             text = draw.choice([b"2026-11-22T10:00:00Z", b"2026-11-22T10:00:00.5+01:00", b"noon"])
             return varint(len(text)) + text
-        unit = 1.0
-        if isinstance(kind, dict):
-            unit = {"mi": 1.0, "ll": 1000.0, "no": 0.001}.get(
-                kind.get("logicalType", "mi")[-6:-4], 1.0
-            )
+        unit = _NANOSECONDS.get(kind.get("logicalType") if isinstance(kind, dict) else None, 1000)
         edge = draw.choice(
             [MIN_TIME_US, MAX_TIME_US, 0, -1, draw.randint(MIN_TIME_US, MAX_TIME_US)]
         )
         now = draw.choice([1_795_000_000_000_000 + draw.randrange(10**12), edge])
-        number = int(now / unit) if unit != 1.0 else now
+        number = now * 1000 // unit
+        if unit != 1000 and edge == now:
+            number = draw.choice([number, -1, 1999])
         if draw.random() < 0.02 and not self._finite:
             number = draw.choice([1 << 62, -(1 << 63), MAX_TIME_US + 1, MIN_TIME_US - 1])
         return varint(max(-(1 << 63), min((1 << 63) - 1, number)))

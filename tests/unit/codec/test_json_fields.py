@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +15,13 @@ from loader.codec.primitives import PADDING
 
 
 @compiled
-def found(data: object, size: int, table: object) -> int:
-    fields, words, slots, factor = table  # type: ignore[attr-defined, misc]
-    return find(data, 0, size, fields, words, slots, factor)
+def found(data: Any, fields: Any, words: Any, slots: Any, factor: Any) -> int:
+    return find(data, 0, len(data) - PADDING, fields, words, slots, factor)
 
 
 def look_up(table: FieldTable, name: str) -> int:
     data = np.frombuffer(name.encode() + bytes(PADDING), np.uint8)
-    return found(data, len(name), (table.fields, table.words, table.slots, table.factor))
+    return found(data, table.fields, table.words, table.slots, table.factor)
 
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda contract: contract.name)

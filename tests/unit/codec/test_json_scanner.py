@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import mmap
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from loader.codec import json_scanner
 from loader.codec.contract import Decoded, Decoder
 from loader.codec.decoders import decoder, reference_decoder
-from loader.codec.fields import ContractName
+from loader.codec.fields import EVENTS, ContractName
+from loader.codec.json_scanner import JsonScanner
+from loader.codec.primitives import PADDING
 from loader.codec.schemas import ShippedSchemas
+from loader.codec.spans import Arena, Messages
 from tests.fuzz.compare import Figures, compare
 
 BEGIN = '{"event_id":1,"user_id":"2","session_id":3,"time":4,"type":"click"'
@@ -321,6 +329,41 @@ def test_room_is_made_for_a_batch_that_is_unlike_the_last() -> None:
         figures = Figures()
         compare(one, slow(), batch, figures)
         assert figures.rows == len(batch)
+
+
+def guarded(size: int) -> npt.NDArray[np.uint8]:
+    """Bytes with nothing behind them: who reads or writes there dies."""
+    pages = -(-size // mmap.PAGESIZE)
+    memory = mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE)
+    place = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + pages * mmap.PAGESIZE
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(place), ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
+    return np.frombuffer(memory, np.uint8)[pages * mmap.PAGESIZE - size : pages * mmap.PAGESIZE]
+
+
+class GuardedArena(Arena):
+    """An arena with nothing behind its padding."""
+
+    def __init__(self, base: int, capacity: int) -> None:
+        super().__init__(base, 0)
+        self.array = guarded(capacity + PADDING)
+
+
+def test_nothing_behind_the_padding_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the last message is: cut anywhere, and with texts for the arena, whose room runs out."""
+    monkeypatch.setattr(json_scanner, "Arena", GuardedArena)
+    monkeypatch.setattr(json_scanner, "_LEAST", 1)
+    text = event('{"a":"é\\n","b":{"c":[1.50,-0,"\\u001f"]},"d":1e5}', ',"title":"\\u00e9"')
+    for time in ("4", '"2024-02-29T23:59:59.999999-23:59"'):
+        value = text.replace('"time":4', f'"time":{time}').encode()
+        for last in [value[:cut] for cut in range(len(value) + 1)] + [value + b'"' + b"9" * 40]:
+            # What follows has no quote: a string that was cut goes on to its end.
+            messages = Messages.join([value, last, b"x" * 20_000, last])
+            source = guarded(len(messages.source))
+            source[:] = messages.source
+            source.flags.writeable = False
+            sure = JsonScanner(EVENTS).scan(Messages(source, messages.bounds)).sure
+            assert sure.tolist() == [True, last == value, False, last == value]
 
 
 def unknown(names: Sequence[str]) -> str:
