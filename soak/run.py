@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,27 +16,21 @@ from typing import Any, Final
 import tomli_w
 
 from loader.local.object_server import BUCKET
-from soak.count import compare, document
-from soak.lake import InLake, read_kafka, read_lake, read_letters
+from soak.count import compare
+from soak.lake import read_kafka, read_lake, read_letters
 from soak.ledger import Ledger
 from soak.options import Options
-from soak.proxy import Trap
 from soak.requests import RECORD
-from soak.schedule import Fault, outages, worker_faults
 from soak.stack import READERS, SoakStack, quiet
+from soak.strikes import Strikes
+from soak.summary import summarise
 from soak.traffic import produce
 from soak.workers import Worker
 
 Tell = Callable[[str], None]
 
-#: Seconds that a kill waits for its moment, until any will do.
-_TRAP_WITHIN: Final = 15.0
-#: Seconds that a fault waits for a commit record since the one before it.
-_FLOWS_WITHIN: Final = 30.0
-#: Share of the planned time between two faults that a late one leaves.
-_SPACING: Final = 0.5
 #: Seconds without a commit record, though there is something to read, that are a finding.
-_STALLED: Final = 90.0
+_STALLED: Final = 60.0
 _LINE_SECONDS: Final = 10.0
 _CATCH_UP_WITHIN: Final = 900.0
 
@@ -56,9 +49,7 @@ class _Run:
         self._stack = SoakStack(folder / "stack", options)
         (folder / "workers").mkdir(parents=True, exist_ok=True)
         self._workers: list[Worker] = []
-        self._of_workers, self._of_parts = worker_faults(options), outages(options)
-        self._done: list[Fault] = []
-        self._struck: Counter[str] = Counter()
+        self._strikes = Strikes(options, self._stack, self._workers, self._tell)
         self._findings: list[str] = []
         self._seconds: dict[str, float] = {}
 
@@ -66,7 +57,7 @@ class _Run:
         try:
             with self._phase("start"):
                 self._stack.up()
-                self._workers = [self._worker(n) for n in range(self._options.workers)]
+                self._workers += [self._worker(n) for n in range(self._options.workers)]
             ledger = self._faulty_time()
             with self._phase("catch up"):
                 self._catch_up()
@@ -110,15 +101,9 @@ class _Run:
                 for worker in self._workers:
                     worker.start()
                 allowed.value = self._options.events // 20
-                self._await_flow(0, 4 * _FLOWS_WITHIN)
+                self._strikes.start()
                 begun = time.monotonic()
-                threads = [
-                    threading.Thread(target=self._execute, args=(faults, begun), daemon=True)
-                    for faults in (self._of_workers, self._of_parts)
-                ]
-                for thread in threads:
-                    thread.start()
-                while producer.is_alive() or any(thread.is_alive() for thread in threads):
+                while producer.is_alive() or not self._strikes.over:
                     allowed.value = self._allowance(time.monotonic() - begun)
                     self._watch(sent.value)
                     time.sleep(0.25)
@@ -131,8 +116,8 @@ class _Run:
 
     def _allowance(self, seconds: float) -> int:
         """Messages that may have been sent by now: traffic must last as long as the faults do."""
-        faults = len(self._of_workers) + len(self._of_parts)
-        share = min(seconds / self._options.seconds, (len(self._done) + 1) / (faults + 1))
+        struck = (len(self._strikes.done) + 1) / (self._strikes.planned + 1)
+        share = min(seconds / self._options.seconds, struck)
         return int(self._options.events * share) if share < 1.0 else sys.maxsize
 
     def _catch_up(self) -> None:
@@ -172,88 +157,17 @@ class _Run:
         names = self._stack.settings(None)["topics"]
         letters = read_letters(self._stack.bootstrap_servers, names["dead_letters"]["name"])
         counted = compare(ledger, kafka, lake, letters)
-        for worker in self._workers:
-            self._findings += worker.findings
-        exits = sum((worker.exits for worker in self._workers), Counter[str]())
-        if exits["killed"] < self._options.kills:
-            self._findings.append(f"only {exits['killed']} of {self._options.kills} kills struck")
-        return {
-            "ok": counted.ok and bool(verified["ok"]) and not self._findings,
-            "lost": counted.lost,
-            "twice": counted.twice,
-            "count": document(counted),
-            "verify": verified,
-            "findings": self._findings,
-            **self._figures(lake, exits, counted.produced),
-            "options": {name: getattr(self._options, name) for name in Options.__slots__},
-            "schedule": [fault.document() for fault in (*self._of_workers, *self._of_parts)],
-        }
-
-    # Faults
-
-    def _execute(self, faults: list[Fault], begun: float) -> None:
-        committed, before, ended = 0, 0.0, begun
-        for fault in faults:
-            # Behind schedule, faults do not come all at once: between two there is time to work.
-            due = max(begun + fault.at, ended + (fault.at - before) * _SPACING)
-            time.sleep(max(0.0, due - time.monotonic()))
-            # Faults are to meet work; those at any moment may well meet a start.
-            if fault.worker >= 0 and fault.where != "any":
-                self._await_flow(committed, _FLOWS_WITHIN)
-            committed = self._committed()
-            try:
-                self._strike(fault)
-            except Exception as error:  # noqa: BLE001 - the run goes on, and is not ok
-                self._findings.append(f"{fault} failed: {type(error).__name__}: {error}")
-            self._done.append(fault)
-            before, ended = fault.at, time.monotonic()
-
-    def _committed(self) -> int:
-        """Commit records that were written while the run looked on."""
-        return sum(route.done[RECORD] for route in self._stack.s3_routes)
-
-    def _await_flow(self, committed: int, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while self._committed() <= committed and time.monotonic() < until:
-            time.sleep(0.05)
-
-    def _strike(self, fault: Fault) -> None:
-        if fault.kind in {"broker", "s3"}:
-            self._tell(f"{fault}")
-            self._stack.away(fault.kind, fault.where, fault.seconds)
-            self._struck[fault.kind] += 1
-            self._tell(f"{fault.kind} is back")
-            return
-        worker = self._workers[fault.worker]
-        worker.wait_alive(60)
-        if fault.kind == "freeze":
-            struck, where = worker.freeze(fault.seconds), "freeze"
-        elif fault.kind == "stop":
-            struck, where = worker.stop(), "stop"
-        else:
-            struck, where = self._kill(worker, fault.where)
-        if struck:
-            self._struck[where] += 1
-        self._tell(
-            f"{fault}" + ("" if where in {fault.kind, f"kill {fault.where}"} else f" -> {where}")
+        return summarise(
+            self._options,
+            self._stack,
+            self._workers,
+            self._strikes,
+            counted,
+            lake,
+            verified,
+            self._findings,
+            self._seconds,
         )
-
-    def _kill(self, worker: Worker, where: str) -> tuple[bool, str]:
-        """Kill at the moment; returns whether it struck, and when it did in truth."""
-        if where != "any":
-            moment, request = where.split()
-            trap = Trap(request, moment, worker.kill)  # type: ignore[arg-type]
-            routes = (self._stack.s3_routes[worker.number], self._stack.kafka_routes[worker.number])
-            for route in routes:
-                route.trap = trap
-            sprung = trap.sprung.wait(_TRAP_WITHIN)
-            for route in routes:
-                route.trap = None
-            if sprung:
-                return True, f"kill {where}"
-        while not worker.kill():
-            worker.wait_alive(60)
-        return True, "kill any"
 
     # Watching
 
@@ -271,54 +185,14 @@ class _Run:
         last = max((route.last_done.get(RECORD, 0.0) for route in routes), default=0.0)
         quiet_for = now - max(last, self._progressed)
         if quiet_for > _STALLED and not self._stack.outages.touch(_STALLED):
-            self._findings.append(f"no batch was committed for {quiet_for:.0f} s")
+            threads = "\n".join(worker.show_threads() for worker in self._workers)
+            self._findings.append(f"no batch was committed for {quiet_for:.0f} s\n{threads}")
+            self._tell(f"FINDING: no batch was committed for {quiet_for:.0f} s")
             self._progressed = now
         if now - self._shown >= _LINE_SECONDS:
             self._shown = now
             starts = sum(worker.starts for worker in self._workers)
-            faults = len(self._of_workers) + len(self._of_parts)
             self._tell(
-                f"{sent:,} messages sent, {self._committed():,} batches, "
-                f"{len(self._done)} of {faults} faults, {starts} starts"
+                f"{sent:,} messages sent, {self._strikes.committed:,} batches, "
+                f"{len(self._strikes.done)} of {self._strikes.planned} faults, {starts} starts"
             )
-
-    def _figures(
-        self, lake: dict[tuple[str, int], InLake], exits: Counter[str], produced: int
-    ) -> dict[str, Any]:
-        routes = {"s3": self._stack.s3_routes, "kafka": self._stack.kafka_routes}
-        busy = self._seconds["faults"] + self._seconds["catch up"]
-        kills = {
-            k.removeprefix("kill "): n for k, n in self._struck.items() if k.startswith("kill ")
-        }
-        return {
-            "kills": {"total": exits["killed"], "by_moment": dict(sorted(kills.items()))},
-            "broker_kills": self._struck["broker"],
-            "s3_stops": self._struck["s3"],
-            "freezes": self._struck["freeze"],
-            "stops": self._struck["stop"],
-            "starts": sum(worker.starts for worker in self._workers),
-            "exits": dict(sorted(exits.items())),
-            "batches": sum(found.batches for found in lake.values()),
-            "files": sum(found.files for found in lake.values()),
-            "lost_batches": sum(worker.lost_batches for worker in self._workers),
-            "retries": sum(worker.said["retry"] for worker in self._workers),
-            "requests": {
-                name: dict(sorted(sum((route.turns for route in given), Counter[str]()).items()))
-                for name, given in routes.items()
-            },
-            "harmed": {
-                name: {
-                    f"{fault} {request}": number
-                    for (fault, request), number in sorted(
-                        sum((r.harmed for r in given), Counter[tuple[str, str]]()).items()
-                    )
-                }
-                for name, given in routes.items()
-            },
-            "peak_mb": round(max(worker.peak_mb for worker in self._workers), 1),
-            "messages_per_second": round(produced / busy),
-            "seconds": self._seconds,
-        }
-
-
-__all__ = ["soak"]

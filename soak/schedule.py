@@ -11,13 +11,17 @@ from soak.requests import COMMIT, DATA, JOIN, LETTER, LIST, RECORD
 
 #: Where a kill may strike besides "any" moment: a request and the moment of it.
 MOMENTS: Final = ("before", "in", "after")
+#: At work, at no chosen moment; and right after the process was started.
+ANY: Final = "any"
+START: Final = "start"
 _PHASES: Final = tuple(
     f"{moment} {request}"
     for request in (DATA, RECORD, LETTER, COMMIT, JOIN, LIST)
     for moment in MOMENTS
 )
-#: Of ten kills so many strike at a moment that nobody chose.
-_ANY_IN_TEN: Final = 4
+#: Of ten kills so many strike at a moment that nobody chose, and so many while a worker starts.
+_ANY_IN_TEN: Final = 3
+_START_IN_TEN: Final = 1
 #: Seconds that the broker or S3 stay away: none, less than a worker's retries, and more.
 _AWAY: Final = (0.0, 2.0, 8.0, 20.0)
 
@@ -30,14 +34,15 @@ class Fault:
         at: seconds after the traffic began; later where the fault before it took longer.
         kind: ``kill``, ``stop``, ``freeze`` (of a worker), ``broker``, ``s3``.
         worker: which one; -1 for none.
-        where: of a kill ``any``, or a moment of a request; of S3 ``term`` or ``kill``.
-        seconds: how long a freeze lasts, or the dependency stays away.
+        where: of a kill ``any``, ``start`` or a moment of a request; of S3 ``term`` or ``kill``.
+        seconds: how long a freeze lasts, or the dependency stays away; how far into its start a
+            process is killed after the one before it was.
     """
 
     at: float
     kind: str
     worker: int = -1
-    where: str = "any"
+    where: str = ANY
     seconds: float = 0.0
 
     def document(self) -> dict[str, Any]:
@@ -73,14 +78,21 @@ def worker_faults(options: Options) -> list[Fault]:
         at = gap * (number + rng.uniform(-0.45, 0.45))
         worker = rng.randrange(options.workers)
         if kind == "kill":
-            where = "any" if rng.randrange(10) < _ANY_IN_TEN else phases.pop()
-            faults.append(Fault(at, kind, worker, where))
+            where = _moment(rng.randrange(10), phases)
+            into = rng.uniform(0.0, 2.5) if where == START else 0.0
+            faults.append(Fault(at, kind, worker, where, into))
         elif kind == "freeze":
             seconds = SESSION_SECONDS + rng.uniform(0.5, 3.0)
             faults.append(Fault(at, kind, worker, seconds=seconds))
         else:
             faults.append(Fault(at, kind, worker))
     return faults
+
+
+def _moment(of_ten: int, phases: list[str]) -> str:
+    if of_ten < _ANY_IN_TEN:
+        return ANY
+    return START if of_ten < _ANY_IN_TEN + _START_IN_TEN else phases.pop()
 
 
 def outages(options: Options) -> list[Fault]:

@@ -29,6 +29,11 @@ _GRACE: Final = 45.0
 _PAUSE: Final = 0.5
 _STOPS_WITHIN: Final = 60.0
 _TAIL: Final = 15
+#: The console script, but it shows where its threads are when SIGUSR1 asks.
+_PROGRAM: Final = (
+    "import faulthandler, signal; faulthandler.register(signal.SIGUSR1); "
+    "from loader.cli import main; main()"
+)
 _LOST: Final = "batch lost to another writer"
 
 
@@ -79,10 +84,11 @@ class Worker:
         """Wait until a process runs that was not killed; whether one does."""
 
         def alive() -> bool:
-            return self._over or (self._process is not None and self._sent != "killed")
+            return self._process is not None and self._sent != "killed"
 
         with self._guard:
-            return self._guard.wait_for(alive, seconds)
+            self._guard.wait_for(lambda: self._over or alive(), seconds)
+            return alive()
 
     def kill(self) -> bool:
         """SIGKILL; whether a process was there to be killed."""
@@ -110,6 +116,13 @@ class Worker:
                 self._send(signal.SIGKILL, "killed")
             return True
 
+    def show_threads(self) -> str:
+        """Where its threads are, for a worker that should work and does not."""
+        if not self._send(signal.SIGUSR1, None):
+            return f"worker {self.number} has no process"
+        time.sleep(1.0)
+        return f"worker {self.number}, process {self.starts}:\n{self._end_of(self.starts, 60)}"
+
     def finish(self) -> None:
         """Stop; from now on a process runs until it has caught up, and none follows it."""
         with self._guard:
@@ -120,9 +133,7 @@ class Worker:
         """Wait for the last process; one that does not end is a finding."""
         self._thread.join(max(seconds, 0.1))
         if self._thread.is_alive():
-            self.findings.append(
-                f"worker {self.number} did not catch up:\n{self._end_of(self.starts)}"
-            )
+            self.findings.append(f"did not catch up: {self.show_threads()}")
             self.abandon()
 
     def abandon(self) -> None:
@@ -177,7 +188,7 @@ class Worker:
             config = self._folder / f"worker-{self.number}.toml"
             config.write_text(tomli_w.dumps({**self._settings, "batch": batch}))
             config.chmod(0o600)
-            command = [sys.executable, "-c", "from loader.cli import main; main()"]
+            command = [sys.executable, "-c", _PROGRAM]
             command += ["--config", str(config), "consume", "--json"]
             if bounded:
                 command.append("--until-caught-up")
@@ -198,6 +209,8 @@ class Worker:
         elif code == -signal.SIGTERM and sent == "stopped":
             # It was still importing: nothing was begun that could be finished.
             verdict = "stopped while starting"
+        elif code == -signal.SIGUSR1:
+            verdict = "asked while starting"
         elif code == 0 and self._until_caught_up:
             verdict = "caught up"
         elif code == 4 and self._was_away(_GRACE):
@@ -231,8 +244,8 @@ class Worker:
     def _log(self, process: int) -> Path:
         return self._folder / f"worker-{self.number}-{process:03d}.log"
 
-    def _end_of(self, process: int) -> str:
-        lines = self._log(process).read_text(errors="replace").splitlines()[-_TAIL:]
+    def _end_of(self, process: int, count: int = _TAIL) -> str:
+        lines = self._log(process).read_text(errors="replace").splitlines()[-count:]
         return "\n".join(f"    | {line[:600]}" for line in lines)
 
     @property
