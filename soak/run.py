@@ -30,7 +30,7 @@ from soak.workers import Worker
 Tell = Callable[[str], None]
 
 #: Seconds without a commit record, though there is something to read, that are a finding.
-_STALLED: Final = 60.0
+_STALLED: Final = 180.0
 _LINE_SECONDS: Final = 10.0
 _CATCH_UP_WITHIN: Final = 900.0
 

@@ -29,11 +29,7 @@ _GRACE: Final = 45.0
 _PAUSE: Final = 0.5
 _STOPS_WITHIN: Final = 60.0
 _TAIL: Final = 15
-#: The console script, but it shows where its threads are when SIGUSR1 asks.
-_PROGRAM: Final = (
-    "import faulthandler, signal; faulthandler.register(signal.SIGUSR1); "
-    "from loader.cli import main; main()"
-)
+_ROOT: Final = Path(__file__).resolve().parents[1]
 _LOST: Final = "batch lost to another writer"
 
 
@@ -188,13 +184,13 @@ class Worker:
             config = self._folder / f"worker-{self.number}.toml"
             config.write_text(tomli_w.dumps({**self._settings, "batch": batch}))
             config.chmod(0o600)
-            command = [sys.executable, "-c", _PROGRAM]
+            command = [sys.executable, "-m", "soak.consumer"]
             command += ["--config", str(config), "consume", "--json"]
             if bounded:
                 command.append("--until-caught-up")
             with self._log(self.starts).open("wb") as log:
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=_ROOT
                 )
             self._sent = None
             self._guard.notify_all()
