@@ -32,6 +32,8 @@ Tell = Callable[[str], None]
 #: Seconds without a commit record, though there is something to read, that are a finding.
 _STALLED: Final = 180.0
 _LINE_SECONDS: Final = 10.0
+#: Seconds in which the traffic of one fault comes though the fault is not over.
+_TRICKLE: Final = 20.0
 _CATCH_UP_WITHIN: Final = 900.0
 
 
@@ -105,6 +107,7 @@ class _Run:
                 begun = time.monotonic()
                 while producer.is_alive() or not self._strikes.over:
                     allowed.value = self._allowance(time.monotonic() - begun)
+                    self._strikes.dry = not producer.is_alive()
                     self._watch(sent.value)
                     time.sleep(0.25)
             finally:
@@ -116,7 +119,9 @@ class _Run:
 
     def _allowance(self, seconds: float) -> int:
         """Messages that may have been sent by now: traffic must last as long as the faults do."""
-        struck = (len(self._strikes.done) + 1) / (self._strikes.planned + 1)
+        # A fault may be waiting for a worker that has work: some must come meanwhile.
+        waited = (time.monotonic() - self._strikes.ended) / _TRICKLE
+        struck = (len(self._strikes.done) + 1 + waited) / (self._strikes.planned + 1)
         share = min(seconds / self._options.seconds, struck)
         return int(self._options.events * share) if share < 1.0 else sys.maxsize
 

@@ -10,15 +10,15 @@ from typing import Final
 
 from soak.options import Options
 from soak.proxy import Trap
-from soak.requests import RECORD
+from soak.requests import JOIN, LIST, RECORD
 from soak.schedule import ANY, START, Fault, outages, worker_faults
 from soak.stack import SoakStack
 from soak.workers import Worker
 
 #: Seconds that a kill waits for its moment, until any will do.
 _TRAP_WITHIN: Final = 15.0
-#: Seconds that a fault waits for a commit record since the one before it.
-_FLOWS_WITHIN: Final = 45.0
+#: Seconds that a fault waits for its victim to show that it works.
+_WORKS_WITHIN: Final = 120.0
 #: Share of the planned time between two faults that a late one leaves.
 _SPACING: Final = 0.5
 
@@ -32,6 +32,8 @@ class Strikes:
         done: those that are over.
         struck: how often what happened in truth: a kill may have missed its moment.
         findings: faults that could not be brought about.
+        ended: when the last one that is over was, monotonic seconds.
+        dry: set when no traffic comes any more, so that nobody waits for work.
     """
 
     def __init__(
@@ -49,11 +51,14 @@ class Strikes:
         self._workers = workers
         self._tell = tell
         self._threads: list[threading.Thread] = []
+        self._back = 0.0
+        self.ended = 0.0
+        self.dry = False
 
     def start(self) -> None:
         """Begin now; as soon as the first batch is in the lake, for faults are to meet work."""
-        self._await_flow(0, 4 * _FLOWS_WITHIN)
-        begun = time.monotonic()
+        self._await_work(0.0)
+        self.ended = begun = time.monotonic()
         for faults in (self.of_workers, self.of_servers):
             thread = threading.Thread(target=self._execute, args=(faults, begun), daemon=True)
             thread.start()
@@ -75,36 +80,42 @@ class Strikes:
         return sum(route.done[RECORD] for route in self._stack.s3_routes)
 
     def _execute(self, faults: list[Fault], begun: float) -> None:
-        committed, before, ended = 0, 0.0, begun
+        before, ended = 0.0, begun
         for fault in faults:
             # Behind schedule, faults do not come all at once: between two there is time to work.
             due = max(begun + fault.at, ended + (fault.at - before) * _SPACING)
             time.sleep(max(0.0, due - time.monotonic()))
-            # Faults are to meet work, not one another.
-            if fault.where != START:
-                self._await_flow(committed, _FLOWS_WITHIN)
-            committed = self.committed
             try:
                 self._strike(fault)
             except Exception as error:  # noqa: BLE001 - the run goes on, and is not ok
                 self.findings.append(f"{fault} failed: {type(error).__name__}: {error}")
             self.done.append(fault)
             before, ended = fault.at, time.monotonic()
+            self.ended = ended
 
-    def _await_flow(self, committed: int, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while self.committed <= committed and time.monotonic() < until:
+    def _await_work(self, since: float, worker: int | None = None) -> None:
+        """Wait until a worker (or this one) has committed a batch since: faults are to meet work."""
+        every = self._stack.s3_routes
+        routes = every if worker is None else [every[worker]]
+        until = time.monotonic() + _WORKS_WITHIN
+        while time.monotonic() < until and not self.dry:
+            if any(route.last_done.get(RECORD, 0.0) > since for route in routes):
+                return
             time.sleep(0.05)
 
     def _strike(self, fault: Fault) -> None:
         if fault.kind in {"broker", "s3"}:
+            self._await_work(self._back)
             self._tell(f"{fault}")
             self._stack.away(fault.kind, fault.where, fault.seconds)
+            self._back = time.monotonic()
             self.struck[fault.kind] += 1
             self._tell(f"{fault.kind} is back")
             return
         worker = self._workers[fault.worker]
-        worker.wait_alive(60)
+        worker.wait_alive(_WORKS_WITHIN)
+        if fault.where != START:
+            self._await_work(worker.started, worker.number)
         if fault.kind == "freeze":
             struck, where = worker.freeze(fault.seconds), "freeze"
         elif fault.kind == "stop":
@@ -121,17 +132,22 @@ class Strikes:
         """Kill at the moment; returns whether it struck, and when it did in truth."""
         if where == START:
             _kill_now(worker)
-            worker.wait_alive(_FLOWS_WITHIN)
+            worker.wait_alive(_WORKS_WITHIN)
             time.sleep(seconds)
             _kill_now(worker)
             return True, f"kill {START}"
         if where != ANY:
             moment, request = where.split()
+            within = _TRAP_WITHIN
+            if request in {JOIN, LIST}:
+                # Made when a worker starts, so one must.
+                _kill_now(worker)
+                within = _WORKS_WITHIN
             trap = Trap(request, moment, worker.kill)  # type: ignore[arg-type]
             routes = (self._stack.s3_routes[worker.number], self._stack.kafka_routes[worker.number])
             for route in routes:
                 route.trap = trap
-            sprung = trap.sprung.wait(_TRAP_WITHIN)
+            sprung = trap.sprung.wait(within)
             for route in routes:
                 route.trap = None
             if sprung:
@@ -142,7 +158,7 @@ class Strikes:
 
 def _kill_now(worker: Worker) -> None:
     """Kill the present process, or the next one."""
-    until = time.monotonic() + _FLOWS_WITHIN
+    until = time.monotonic() + _WORKS_WITHIN
     while not worker.kill():
         worker.wait_alive(1)
         if time.monotonic() > until:

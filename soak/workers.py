@@ -43,6 +43,14 @@ class Worker:
         options: the run.
         was_away: whether a dependency was absent within so many seconds.
         tell: told a line worth showing.
+
+    Attributes:
+        exits: how its processes ended, by verdict.
+        said: how often its log says what, by event.
+        findings: ends and silences that nobody can answer for.
+        starts: number of processes so far.
+        started: when the present one was, monotonic seconds.
+        peak_mb: largest resident size of any of them.
     """
 
     def __init__(
@@ -59,6 +67,7 @@ class Worker:
         self.said: Counter[str] = Counter()
         self.findings: list[str] = []
         self.starts = 0
+        self.started = 0.0
         self.peak_mb = 0.0
         self._folder = folder
         self._settings = settings
@@ -192,6 +201,7 @@ class Worker:
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=_ROOT
                 )
+            self.started = time.monotonic()
             self._sent = None
             self._guard.notify_all()
             return bounded
