@@ -42,7 +42,7 @@ class Trap:
 
     request: str
     moment: Literal["before", "in", "after"]
-    action: Callable[[], None]
+    action: Callable[[], object]
     sprung: threading.Event = field(default_factory=threading.Event)
 
 

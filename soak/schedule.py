@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from typing import Any, Final
 
 from soak.options import SESSION_SECONDS, Options
@@ -34,7 +35,8 @@ class Fault:
         at: seconds after the traffic began; later where the fault before it took longer.
         kind: ``kill``, ``stop``, ``freeze`` (of a worker), ``broker``, ``s3``.
         worker: which one; -1 for none.
-        where: of a kill ``any``, ``start`` or a moment of a request; of S3 ``term`` or ``kill``.
+        where: of a kill or a freeze ``any`` or a moment of a request, of a kill also ``start``; of
+            S3 ``term`` or ``kill``.
         seconds: how long a freeze lasts, or the dependency stays away; how far into its start a
             process is killed after the one before it was.
     """
@@ -56,7 +58,7 @@ class Fault:
             case "stop":
                 return f"stop worker {self.worker}"
             case "freeze":
-                return f"freeze worker {self.worker} for {self.seconds:.1f} s"
+                return f"freeze worker {self.worker}, {self.where}, for {self.seconds:.1f} s"
             case "s3":
                 return f"s3 ends by {self.where}, away for {self.seconds:.0f} s"
             case _:
@@ -72,6 +74,7 @@ def worker_faults(options: Options) -> list[Fault]:
         phases += rng.sample(_PHASES, len(_PHASES))
     kinds = ["kill"] * options.kills + ["stop"] * options.stops + ["freeze"] * options.freezes
     rng.shuffle(kinds)
+    frozen = cycle((f"before {RECORD}", f"before {DATA}", ANY))
     gap = options.seconds / (len(kinds) + 1)
     faults = []
     for number, kind in enumerate(kinds, start=1):
@@ -82,8 +85,8 @@ def worker_faults(options: Options) -> list[Fault]:
             into = rng.uniform(0.0, 2.5) if where == START else 0.0
             faults.append(Fault(at, kind, worker, where, into))
         elif kind == "freeze":
-            seconds = SESSION_SECONDS + rng.uniform(0.5, 3.0)
-            faults.append(Fault(at, kind, worker, seconds=seconds))
+            seconds = SESSION_SECONDS + rng.uniform(2.0, 6.0)
+            faults.append(Fault(at, kind, worker, next(frozen), seconds))
         else:
             faults.append(Fault(at, kind, worker))
     return faults

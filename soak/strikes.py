@@ -117,16 +117,39 @@ class Strikes:
         if fault.where != START:
             self._await_work(worker.started, worker.number)
         if fault.kind == "freeze":
-            struck, where = worker.freeze(fault.seconds), "freeze"
+            struck, where = self._freeze(worker, fault.where, fault.seconds)
         elif fault.kind == "stop":
             struck, where = worker.stop(), "stop"
         else:
             struck, where = self._kill(worker, fault.where, fault.seconds)
         if struck:
             self.struck[where] += 1
-        self._tell(
-            f"{fault}" + ("" if where in {fault.kind, f"kill {fault.where}"} else f" -> {where}")
-        )
+        meant = where in {fault.kind, f"{fault.kind} {fault.where}"}
+        self._tell(f"{fault}" if meant else f"{fault} -> {where}")
+
+    def _freeze(self, worker: Worker, where: str, seconds: float) -> tuple[bool, str]:
+        """Freeze at the moment, long enough to be missed; it then goes on where it was: a zombie."""
+        frozen = where != ANY and self._trap(worker, where, worker.pause, _TRAP_WITHIN)
+        if not frozen:
+            where = ANY
+            frozen = worker.pause()
+        time.sleep(seconds)
+        worker.resume()
+        return frozen, f"freeze {where}"
+
+    def _trap(
+        self, worker: Worker, where: str, action: Callable[[], object], within: float
+    ) -> bool:
+        """Act at a moment of one of the worker's requests; whether one came in time."""
+        moment, request = where.split()
+        trap = Trap(request, moment, action)  # type: ignore[arg-type]
+        routes = (self._stack.s3_routes[worker.number], self._stack.kafka_routes[worker.number])
+        for route in routes:
+            route.trap = trap
+        sprung = trap.sprung.wait(within)
+        for route in routes:
+            route.trap = None
+        return sprung
 
     def _kill(self, worker: Worker, where: str, seconds: float) -> tuple[bool, str]:
         """Kill at the moment; returns whether it struck, and when it did in truth."""
@@ -137,20 +160,12 @@ class Strikes:
             _kill_now(worker)
             return True, f"kill {START}"
         if where != ANY:
-            moment, request = where.split()
             within = _TRAP_WITHIN
-            if request in {JOIN, LIST}:
+            if where.endswith((JOIN, LIST)):
                 # Made when a worker starts, so one must.
                 _kill_now(worker)
                 within = _WORKS_WITHIN
-            trap = Trap(request, moment, worker.kill)  # type: ignore[arg-type]
-            routes = (self._stack.s3_routes[worker.number], self._stack.kafka_routes[worker.number])
-            for route in routes:
-                route.trap = trap
-            sprung = trap.sprung.wait(within)
-            for route in routes:
-                route.trap = None
-            if sprung:
+            if self._trap(worker, where, worker.kill, within):
                 return True, f"kill {where}"
         _kill_now(worker)
         return True, f"kill {ANY}"

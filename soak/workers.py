@@ -99,13 +99,13 @@ class Worker:
         """SIGKILL; whether a process was there to be killed."""
         return self._send(signal.SIGKILL, "killed")
 
-    def freeze(self, seconds: float) -> bool:
-        """SIGSTOP, and SIGCONT after ``seconds``."""
-        if not self._send(signal.SIGSTOP, None):
-            return False
-        time.sleep(seconds)
+    def pause(self) -> bool:
+        """SIGSTOP; whether a process was there."""
+        return self._send(signal.SIGSTOP, None)
+
+    def resume(self) -> None:
+        """SIGCONT."""
         self._send(signal.SIGCONT, None)
-        return True
 
     def stop(self) -> bool:
         """SIGTERM; returns when the process has ended or the bound is over, which is a finding."""

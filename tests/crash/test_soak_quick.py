@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from soak.options import Options
 from soak.run import soak
 
@@ -15,11 +17,13 @@ OPTIONS = Options(
     broker_kills=0,
     s3_stops=1,
     seconds=15.0,
-    seed=7,
+    seed=35,
     faults=0.15,
 )
 
 
+# A machine that is busy with other things may need minutes; an idle one takes one.
+@pytest.mark.timeout(900)
 def test_no_offset_is_lost_and_none_is_there_twice(tmp_path: Path) -> None:
     lines: list[str] = []
     summary = soak(OPTIONS, tmp_path, lines.append)
