@@ -24,6 +24,7 @@ from confluent_kafka.admin import AdminClient
 from loader import config
 from loader.errors import UsageError
 from loader.kafka.faults import explain as explain  # noqa: PLC0414 - asked for here by most
+from loader.kafka.faults import unauthenticated
 from loader.logs import log, retried
 
 T = TypeVar("T")
@@ -156,7 +157,9 @@ class Cluster:
 
     def __init__(self, settings: config.Kafka) -> None:
         self._settings = settings
-        self._admin = AdminClient(common(settings))
+        self._refusal: KafkaError | None = None
+        properties: dict[str, Any] = {**common(settings), "error_cb": self._on_error}
+        self._admin = AdminClient(properties)
 
     def partitions(self, topics: Iterable[str]) -> dict[str, int]:
         """Number of partitions of each topic that exists.
@@ -195,6 +198,11 @@ class Cluster:
         """
         # Each by its name: from a list of all topics those that we may not see are left out.
         found = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT)
+        while not all(future.done() for future in found.values()):
+            self._admin.poll(0.05)
+            if self._refusal is not None:
+                # The answer would be a timeout, which says nothing.
+                raise explain(self._refusal, self._settings, "log in")
         now: dict[str, TopicNow] = {}
         for name, future in found.items():
             try:
@@ -230,6 +238,11 @@ class Cluster:
             }
         finally:
             consumer.close()
+
+    def _on_error(self, error: KafkaError) -> None:
+        if unauthenticated(error):
+            self._refusal = error
+        _log_error(error)
 
     def _retried(self, what: str, ask: Callable[[], T]) -> T:
         def attempt() -> T:
