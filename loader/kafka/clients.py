@@ -84,7 +84,9 @@ def consumer_settings(settings: config.Kafka) -> dict[str, Any]:
     member = {name: settings.client[name] for name in _MEMBERSHIP & settings.client.keys()}
     if member.get("group.protocol") != "consumer":
         # With KIP-848 the broker assigns, and the client refuses to be created with a strategy.
-        member = {"partition.assignment.strategy": "cooperative-sticky", **member}
+        # By topic, so that workers share the heavy topic evenly. Sticky assignment counts partitions of all
+        # topics alike: it gave one of two workers all of heap.events, the other all user updates.
+        member = {"partition.assignment.strategy": "range", **member}
     return {
         **member,
         # How soon partitions that were added to a topic are found.
