@@ -134,6 +134,8 @@ class Worker:
             self.progress.seconds = time.monotonic() - started
         finally:
             self._buffers.clear()
+            # A batch may wait for Kafka to say that the topics are the ones they were.
+            self._vigil.close()
             self._pipeline.close()
             self._folder.close()
             gc.unfreeze()
@@ -361,6 +363,8 @@ class Worker:
         self._epoch += 1
         starts = []
         try:
+            # The chain's topic id is compared with the one that we know: is it the topic's still?
+            self._vigil.confirm()
             for tp in partitions:
                 offset = self._starts.offset(consumer, tp.topic, tp.partition)
                 self._buffers[tp.topic, tp.partition] = Buffer(
