@@ -183,6 +183,10 @@ class Worker:
         if error.code() == KafkaError._PARTITION_EOF:
             if self._target is not None:
                 self._target.reached.add(place)
+            buffer = self._buffers.get(place)
+            if buffer is not None:
+                buffer.ended = message.offset() or 0
+                buffer.ended_at = time.monotonic()
             return
         self._observer.poll_error(error.name())
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
@@ -239,9 +243,9 @@ class Worker:
             for place in self._due(now):
                 if not self._pipeline.has_room():
                     break
-                position = self._position(place)
-                batch = self._buffers[place].close(position, self._settings.batch)
-                self._pipeline.submit(batch)
+                buffer = self._buffers[place]
+                position = self._position(place) if buffer.messages else buffer.ended
+                self._pipeline.submit(buffer.close(position, self._settings.batch))
         if now - self._tidied >= _GARBAGE_SECONDS:
             gc.collect(0)
             self._tidied = now
@@ -256,9 +260,13 @@ class Worker:
         short = self._paused or self._held() >= self._high_water
         due: list[tuple[int, float, Place]] = []
         for place, buffer in self._buffers.items():
-            if not buffer.messages or not self._pipeline.takes(place):
+            if not self._pipeline.takes(place) or not (buffer.messages or self._passed(place, now)):
                 continue
-            if buffer.closes(self._settings.batch, now) or self._at_end(place):
+            if (
+                not buffer.messages
+                or buffer.closes(self._settings.batch, now)
+                or self._at_end(place)
+            ):
                 due.append((0, buffer.opened, place))
             elif short:
                 due.append((1, -buffer.weight, place))
@@ -266,6 +274,18 @@ class Worker:
         # One of the largest is enough to make room.
         closing = sum(1 for kind, _, _ in due if kind == 0)
         return [place for _, _, place in due[: max(closing, 1)]]
+
+    def _passed(self, place: Place, now: float) -> bool:
+        """Whether offsets without a message were passed that the chain should cover by now.
+
+        Aborted transactions and control records can be all that comes. If retention took them before the
+        chain covered them, it would look as if messages had been lost.
+        """
+        buffer = self._buffers[place]
+        if buffer.ended <= buffer.first or self._pipeline.end(place) != buffer.first:
+            return False
+        bounded = self._target is not None
+        return bounded or now - buffer.ended_at >= self._settings.batch.max_age
 
     def _at_end(self, place: Place) -> bool:
         return self._target is not None and self._target.at(place, self._position(place))
@@ -321,6 +341,7 @@ class Worker:
         buffer.messages = []
         buffer.bytes = 0
         buffer.first = offset
+        buffer.ended = 0
         self._pipeline.begin((buffer.topic, buffer.partition), offset)
         if self._target is not None:
             self._target.reached.discard((buffer.topic, buffer.partition))
