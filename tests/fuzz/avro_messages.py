@@ -78,7 +78,7 @@ def message(
     return frame(schema_id, MessageWriter(draw, faults=faults).message(schemas.schema(schema_id)))
 
 
-def accident(draw: random.Random, value: bytes) -> bytes | None:  # noqa: PLR0911
+def accident(draw: random.Random, value: bytes) -> bytes | None:
     """``value`` with one accident."""
     place = draw.randrange(len(value) + 1)
     match draw.randrange(9):

@@ -25,7 +25,7 @@ from loader.codec.json_scanner import JsonScanner
 from loader.codec.primitives import PADDING
 from loader.codec.schemas import ShippedSchemas
 from loader.codec.spans import Arena, Messages
-from tests.fuzz.compare import Figures, compare
+from tests.fuzz.compare import Batch, Figures, compare
 
 BEGIN = '{"event_id":1,"user_id":"2","session_id":3,"time":4,"type":"click"'
 many = settings(max_examples=60, deadline=None)
@@ -62,7 +62,7 @@ def judge(*texts: str | bytes, contract: ContractName = "events") -> Figures:
     """Compare both decoders; the figures of the fast one."""
     figures = Figures()
     values = [text.encode() if isinstance(text, str) else text for text in texts]
-    compare(fast(contract), slow(contract), values, figures)
+    compare(Batch(fast(contract), slow(contract), values), figures)
     return figures
 
 
@@ -327,7 +327,7 @@ def test_room_is_made_for_a_batch_that_is_unlike_the_last() -> None:
     values = [text.encode() for text in texts for _ in range(3)]
     for batch in (values[:1], values, values[:1], values):
         figures = Figures()
-        compare(one, slow(), batch, figures)
+        compare(Batch(one, slow(), batch), figures)
         assert figures.rows == len(batch)
 
 

@@ -1,18 +1,15 @@
-"""Messages to begin with: well-formed ones, with everything that a message may hold."""
+"""JSON messages to begin with: well-formed ones, with everything that a message may hold."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-from loader.codec.fields import CONTRACTS, Contract, ContractName, FormatName
+from loader.codec.fields import CONTRACTS, Contract, ContractName
 from loader.codec.values import MAX_TIME_US, MIN_TIME_US
 from loader.model.events import MAX_ID
-
-Seed = Callable[[random.Random, ContractName], bytes]
 
 _TEXTS: Final = [
     *('""', '"a"', '"https://www.example.com/a/b?c=d&e=f#g"', '"7"', '"null"', '"{[,:]}"'),
@@ -107,7 +104,7 @@ def _field(draw: random.Random, contract: Contract, name: str) -> str:
     return draw.choice([_object(draw), _object(draw), "null"])
 
 
-def json_message(draw: random.Random, name: ContractName) -> bytes:
+def message(draw: random.Random, name: ContractName) -> bytes:
     """A JSON message that is mostly one of the contract."""
     contract = CONTRACTS[name]
     fields = [*contract.ids, contract.time, *sorted(contract.required_texts)]
@@ -128,7 +125,3 @@ def json_message(draw: random.Random, name: ContractName) -> bytes:
             for key, value in members
         )
     return f"{draw.choice(_SPACES)}{{{text}}}{draw.choice(_SPACES)}".encode()
-
-
-#: By format, what writes a message to begin with.
-SEEDS: Final[dict[FormatName, Seed]] = {"json": json_message}
