@@ -133,7 +133,21 @@ def test_any_bit_of_a_message_may_be_wrong() -> None:
     judge(*wrong)
 
 
-@pytest.mark.parametrize("inside", ["\\n", "\\u0041", "é", "\x1f", "\\", '"', "\\ud83d", "\\/"])
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "\\n",
+        "\\u0041",
+        "é",
+        "\x1f",
+        "\\",
+        '"',
+        "\\/",
+        "\\ud83d",
+        "\\ud83d\\ude00",
+        "\\ud83d\\ue000",
+    ],
+)
 def test_a_character_may_stand_anywhere_in_a_string(inside: str) -> None:
     """Strings are searched in blocks: the character comes at each place of one, and at its ends."""
     strings = [
@@ -353,7 +367,7 @@ def test_nothing_behind_the_padding_is_touched(monkeypatch: pytest.MonkeyPatch) 
     """Whatever the last message is: cut anywhere, and with texts for the arena, whose room runs out."""
     monkeypatch.setattr(json_scanner, "Arena", GuardedArena)
     monkeypatch.setattr(json_scanner, "_LEAST", 1)
-    text = event('{"a":"é\\n","b":{"c":[1.50,-0,"\\u001f"]},"d":1e5}', ',"title":"\\u00e9"')
+    text = event('{"a":"é\\nz","b":{"c":[1.50,-0,"\\u001fz"]},"d":1e5}', ',"title":"\\u00e9z"')
     for time in ("4", '"2024-02-29T23:59:59.999999-23:59"'):
         value = text.replace('"time":4', f'"time":{time}').encode()
         for last in [value[:cut] for cut in range(len(value) + 1)] + [value + b'"' + b"9" * 40]:
