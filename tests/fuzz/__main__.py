@@ -11,13 +11,12 @@ import sys
 import time
 
 from tests.fuzz.compare import Different, Figures
-from tests.fuzz.run import run
-from tests.fuzz.seeds import SEEDS
+from tests.fuzz.run import SOURCES, run
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("format", choices=sorted(SEEDS))
+    parser.add_argument("format", choices=sorted(SOURCES))
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -36,7 +35,7 @@ def main() -> int:
     print(f"dead letters {figures.refused.total()}")
     for reason, count in figures.refused.most_common():
         print(f"  {reason:<14} {count}")
-    print(f"to reference {figures.reference}")
+    print(f"to reference {figures.reference}, of which it accepted {figures.accepted}")
     print(
         f"seconds      {time.perf_counter() - started:.0f} ({time.process_time() - cpu:.0f} of CPU)"
     )

@@ -1,19 +1,19 @@
-"""Batches of mutated messages for both contracts, compared one after the other."""
+"""Batches of one format, compared one after the other."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
-from loader.codec.decoders import decoder, reference_decoder
-from loader.codec.fields import ContractName, FormatName
-from loader.codec.schemas import ShippedSchemas
-from tests.fuzz.compare import Figures, compare
-from tests.fuzz.mutate import mutate
-from tests.fuzz.seeds import SEEDS
+from loader.codec.fields import FormatName
+from tests.fuzz import avro, json
+from tests.fuzz.compare import Batch, Figures, compare
 
-_CONTRACTS: tuple[ContractName, ...] = ("events", "user_updates")
-_BATCH = 500
+#: By format, from a seed, batches without end.
+SOURCES: Final[dict[FormatName, Callable[[int], Iterator[Batch]]]] = {
+    "avro": avro.batches,
+    "json": json.batches,
+}
 
 
 def run(written: FormatName, *, messages: int, seed: int) -> Iterator[Figures]:
@@ -25,16 +25,9 @@ def run(written: FormatName, *, messages: int, seed: int) -> Iterator[Figures]:
     Raises:
         Different: the decoders do not agree.
     """
-    draw = random.Random(seed)
-    schemas = ShippedSchemas()
-    pairs = {
-        name: (decoder(name, written, schemas), reference_decoder(name, written, schemas))
-        for name in _CONTRACTS
-    }
     figures = Figures()
-    while figures.messages < messages:
-        name = draw.choice(_CONTRACTS)
-        size = min(_BATCH, messages - figures.messages)
-        values = [mutate(draw, SEEDS[written](draw, name)) for _ in range(size)]
-        compare(*pairs[name], values, figures)
+    for batch in SOURCES[written](seed):
+        compare(batch, figures)
         yield figures
+        if figures.messages >= messages:
+            break

@@ -14,6 +14,7 @@ from loader.codec.avro_scanner import AvroScanner
 from loader.codec.avro_schema import ReaderSchema, TopicName, reader_schema
 from loader.codec.contract import Decoder
 from loader.codec.fields import CONTRACTS, ContractName
+from loader.codec.reference import ReferenceDecoder
 from loader.codec.schemas import SchemaSource
 from loader.codec.values import MAX_TIME_US, MIN_TIME_US
 
@@ -81,7 +82,7 @@ def pair_of_decoders(
 ) -> tuple[Decoder, Decoder]:
     """The fast and the reference decoder of Avro messages for a reader's schema."""
     fields = CONTRACTS[contract]
-    reference = decoders.ReferenceDecoder(fields, "avro", schemas, reader)
+    reference = ReferenceDecoder(fields, "avro", schemas, reader)
     return (
         decoders._Decoder(fields, AvroScanner(fields, schemas, reader), reference),
         decoders._Decoder(fields, decoders._Nothing(fields), reference),
@@ -201,7 +202,7 @@ def varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
-_TEXTS: Final = [
+_TEXTS: Final[list[str | bytes]] = [
     *(b"", b"a", b"/pricing", b"12345678", b"x" * 15, b"y" * 16, b"z" * 17, b"w" * 70, b"7", b"0"),
     *("Gr\u00fc\u00dfe", "\u65e5\u672c\u8a9e \U0001f600", "\u20ac" * 9, "\u0000\u001f\x7f\u2028"),
     *('q"uo\\te\n', '"', "\\", "tab\tnew\nline\b\f\r", "plain then \u00e9", "\U0010ffff"),

@@ -113,7 +113,9 @@ def rows(decoded: Decoded, contract: ContractName) -> list[dict[str, Any]]:
     known = [*CONTRACTS[contract].known]
     columns = decoded.rows.select(known)
     time = columns.column("time").cast("int64")
-    return columns.set_column(columns.schema.get_field_index("time"), "time", time).to_pylist()
+    columns = columns.set_column(columns.schema.get_field_index("time"), "time", time)
+    found: list[dict[str, Any]] = columns.to_pylist()
+    return found
 
 
 @both_contracts

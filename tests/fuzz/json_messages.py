@@ -1,18 +1,15 @@
-"""Messages to begin with: well-formed ones, with everything that a message may hold."""
+"""JSON messages to begin with: well-formed ones, with everything that a message may hold."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-from loader.codec.fields import CONTRACTS, Contract, ContractName, FormatName
+from loader.codec.fields import CONTRACTS, Contract, ContractName
 from loader.codec.values import MAX_TIME_US, MIN_TIME_US
 from loader.model.events import MAX_ID
-
-Seed = Callable[[random.Random, ContractName], bytes]
 
 _TEXTS: Final = [
     *('""', '"a"', '"https://www.example.com/a/b?c=d&e=f#g"', '"7"', '"null"', '"{[,:]}"'),
@@ -39,7 +36,15 @@ _NESTED: Final = [
 ]
 #: What the rules refuse.
 _REFUSED: Final = [
-    *(r'"\ud83d"', r'"\ude00x"', r'"\ud83dx"', r'"\ud83d\u0041"', r'"\x"', '"\x01"'),
+    *(
+        r'"\ud83d"',
+        r'"\ude00x"',
+        r'"\ud83dx"',
+        r'"\ud83d\u0041"',
+        r'"\ud83d\ue000"',
+        r'"\x"',
+        '"\x01"',
+    ),
     *('{"k":"\\ud800"}', "[1 2]", '{"a":1,}', "[" * 63 + "]" * 63, "nul", "'x'", "NaN"),
     *("1" * 1001, "1e999", "01", "1.", ".5", "+1", "1e", "-", "--1", "1.5.5", "[1e999]"),
 ]
@@ -107,7 +112,7 @@ def _field(draw: random.Random, contract: Contract, name: str) -> str:
     return draw.choice([_object(draw), _object(draw), "null"])
 
 
-def json_message(draw: random.Random, name: ContractName) -> bytes:
+def message(draw: random.Random, name: ContractName) -> bytes:
     """A JSON message that is mostly one of the contract."""
     contract = CONTRACTS[name]
     fields = [*contract.ids, contract.time, *sorted(contract.required_texts)]
@@ -128,7 +133,3 @@ def json_message(draw: random.Random, name: ContractName) -> bytes:
             for key, value in members
         )
     return f"{draw.choice(_SPACES)}{{{text}}}{draw.choice(_SPACES)}".encode()
-
-
-#: By format, what writes a message to begin with.
-SEEDS: Final[dict[FormatName, Seed]] = {"json": json_message}
