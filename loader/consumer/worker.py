@@ -91,7 +91,7 @@ class Worker:
         self._stop = stop
         self._on_progress = on_progress
         self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
-        self._consumer: Consumer = new_consumer(settings.kafka)
+        self._consumer: Consumer = new_consumer(settings.kafka, self._on_commit)
         self._high_water, self._low_water = water_marks(settings.consumer.memory)
         self._buffers: dict[Place, Buffer] = {}
         self._epoch = 0
@@ -356,6 +356,11 @@ class Worker:
         except KafkaException as error:
             self._observer.mirror_failed(error.args[0].name())
             log.warning("offset not mirrored to Kafka", error=error.args[0].str())
+
+    def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+        if error is not None:
+            self._observer.mirror_failed(error.name())
+            log.warning("offset not mirrored to Kafka", error=error.str())
 
     # Memory
 

@@ -256,9 +256,18 @@ class Cluster:
         return retried(attempt)
 
 
-def new_consumer(settings: config.Kafka) -> Consumer:
-    """A consumer of the group, not subscribed yet."""
-    return _new(Consumer, consumer_settings(settings))
+def new_consumer(
+    settings: config.Kafka,
+    on_commit: Callable[[KafkaError | None, list[TopicPartition]], None] | None = None,
+) -> Consumer:
+    """A consumer of the group, not subscribed yet.
+
+    Args:
+        settings: the cluster.
+        on_commit: told, while polling, what became of an asynchronous commit.
+    """
+    properties = consumer_settings(settings)
+    return _new(Consumer, {**properties, "on_commit": on_commit} if on_commit else properties)
 
 
 def new_producer(settings: config.Kafka) -> Producer:
