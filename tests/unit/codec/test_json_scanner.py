@@ -292,6 +292,10 @@ def test_only_so_deep(opening: str) -> None:
     texts = [opening * depth + inner + closing * depth for depth in range(58, 70)]
     assert judge(*(event(f'{{"n":{text}}}') for text in texts)).rows == 62 - 57
     assert judge(*(event(more=f',"new":{text}') for text in texts)).rows == 63 - 57
+    # Behind a number that Python must write, which then counts the depth.
+    texts = [f"[1e5,{text}]" for text in texts]
+    assert judge(*(event(f'{{"n":{text}}}') for text in texts)).rows == 62 - 58
+    assert judge(*(event(more=f',"new":{text}') for text in texts)).rows == 63 - 58
 
 
 @pytest.mark.parametrize(
