@@ -145,11 +145,16 @@ def _cell(series: Series, name: str, form: str, scale: float) -> str:
     median = series.median(name)
     if median is None:
         return ""
-    shown = format(median * scale, form)
+    shown = format_number(median * scale, form)
     values = [getattr(r, name) * scale for r in series.rounds]
     if len(values) == 1 or name not in {"per_second", "cpu_seconds_per_million"}:
         return shown
-    return f"{shown} ({min(values):{form}}-{max(values):{form}})"
+    return f"{shown} ({format_number(min(values), form)}-{format_number(max(values), form)})"
+
+
+def format_number(value: float, form: str = ",.0f") -> str:
+    """A figure as the table shows it: a small one with a digit more, not as 0."""
+    return format(value, ",.1f" if form == ",.0f" and value < 10 else form)
 
 
 def _ratio(above: float | None, below: float | None, digits: int = 2) -> str:

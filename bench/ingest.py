@@ -23,7 +23,7 @@ import pyarrow.fs as pafs
 from rich.console import Console
 
 from bench.content import ContentDiffers, check, file_system
-from bench.figures import Figures, Series, figures, table
+from bench.figures import Figures, Series, figures, format_number, table
 from bench.measure import RunFailed
 from bench.ours import OURS, RAW, consume, consume_raw, has_workers
 from bench.peers.catalogue import PEERS
@@ -180,7 +180,8 @@ class _Bench:
             self._console.print(str(error), markup=False, highlight=False)
         else:
             entry.rounds.append(figures)
-            self._console.print(f"{what}: {figures.per_second / 1e3:,.0f} k events/s")
+            speed = format_number(figures.per_second / 1e3)
+            self._console.print(f"{what}: {speed} k events/s", soft_wrap=True)
 
     def _systems(self, topic: Filled) -> list[tuple[str, str, Callable[[], Figures]]]:
         ours = OURS if self._workers == 1 else f"{OURS}, {self._workers} processes"
@@ -265,7 +266,7 @@ def _report(
     ours = next(s.system for s in series if s.system.startswith(OURS))
     console = Console(width=165)
     sizes = ", ".join(f"{t.format} {t.bytes_per_message:,.0f} B a message" for t in topics)
-    title = f"ingest: {options.events:,} events, {sizes}, {options.rounds} rounds"
+    title = f"ingest: {options.events:,} events, {sizes}, rounds: {options.rounds}"
     console.print(table(series, title, RAW, ours))
     for entry in series:
         if entry.failure:

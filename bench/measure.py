@@ -104,7 +104,8 @@ def run(
         wall,
         # A Java that a Python started is often not waited for: then only the samples have it.
         max(tree.cpu, usage.ru_utime + usage.ru_stime),
-        max(tree.peak_mb, usage.ru_maxrss * 1024 / 1e6),
+        # Not ru_maxrss: a process inherits its high-water mark from the one that started it.
+        tree.peak_mb,
     )
 
 

@@ -68,5 +68,5 @@ def consume(topic: Filled, prefix: str, workers: int, files: pafs.FileSystem, lo
         with_start_up=done.wall,
         measured=done,
         written=check(files, folder, topic.content),
-        s3_requests=counts.get("s3_requests"),
+        s3_requests=counts.get("requests"),
     )

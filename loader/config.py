@@ -119,6 +119,36 @@ class Topics(Section):
     dead_letters: Topic = Topic(name="heap.dead_letters")
 
 
+class SchemaRegistry(Section):
+    """Where the schemas of Avro messages come from, if not from those that come with the loader."""
+
+    url: str | None = Field(
+        None,
+        description="http(s)://host:port of a Confluent-compatible registry; several, comma-separated, "
+        "stand in for one another. Unset: ids 1 to 4 are the schemas in `schemas/`.",
+    )
+    username: str | None = Field(None, description="For HTTP basic authentication.")
+    password: Secret | None = Field(None, description="Goes with username.")
+    timeout: Duration = Field(10.0, gt=0, description='For one request, e.g. "10s".')
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str | None) -> str | None:
+        one = r"https?://[A-Za-z0-9.\[\]:_-]+(/[^@,\s]*)?"
+        if url is not None and not re.fullmatch(rf"{one}(,{one})*", url):
+            raise ValueError(
+                "a registry's URL is http://host:port or https://..., without credentials"
+            )
+        return url
+
+    @field_validator("username")
+    @classmethod
+    def _no_colon(cls, username: str | None) -> str | None:
+        if username is not None and ":" in username:
+            raise ValueError("a username of basic authentication holds no colon")
+        return username
+
+
 class Lake(Section):
     """The lake on S3."""
 
@@ -268,6 +298,7 @@ class Settings(Section):
 
     kafka: Kafka = Kafka()
     topics: Topics = Topics()
+    schema_registry: SchemaRegistry = SchemaRegistry()
     lake: Lake = Lake()
     batch: Batch = Batch()
     consumer: Consumer = Consumer()

@@ -34,6 +34,13 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option(metavar="TIME", help="Only messages whose Kafka time is before this.")
 ]
+FromOffset = Annotated[
+    int | None,
+    typer.Option(min=0, help="Only messages whose offset in their partition is this or higher."),
+]
+ToOffset = Annotated[
+    int | None, typer.Option(min=0, help="Only messages whose offset is below this.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most this many.")]
 
 _HEX_WIDTH = 16
@@ -47,6 +54,8 @@ def _filters(
     partition: int | None,
     since: str | None,
     until: str | None,
+    from_offset: int | None,
+    to_offset: int | None,
 ) -> Filters:
     from loader.deadletters.letters import Filters, moment
 
@@ -56,6 +65,8 @@ def _filters(
         reason=reason,
         since_us=moment(since, "--since"),
         until_us=moment(until, "--until"),
+        from_offset=from_offset,
+        to_offset=to_offset,
     )
 
 
@@ -70,6 +81,8 @@ def list_(
     partition: Partition = None,
     since: Since = None,
     until: Until = None,
+    from_offset: FromOffset = None,
+    to_offset: ToOffset = None,
     limit: Limit = None,
     json: Json = False,
 ) -> None:
@@ -80,7 +93,7 @@ def list_(
     """
     from loader.deadletters.reading import listing
 
-    filters = _filters(topic, reason, partition, since, until)
+    filters = _filters(topic, reason, partition, since, until, from_offset, to_offset)
     progress = _Progress("reading dead letters")
     found = listing(context.settings(), filters, limit=limit, on_read=progress.show)
     progress.end()
@@ -218,6 +231,8 @@ def redrive(
     partition: Partition = None,
     since: Since = None,
     until: Until = None,
+    from_offset: FromOffset = None,
+    to_offset: ToOffset = None,
     limit: Limit = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")
@@ -234,7 +249,7 @@ def redrive(
     """
     from loader.deadletters import redriving
 
-    filters = _filters(topic, reason, partition, since, until)
+    filters = _filters(topic, reason, partition, since, until, from_offset, to_offset)
     reading, sending = _Progress("reading dead letters"), _Progress("sent again")
     report = redriving.redrive(
         context.settings(),

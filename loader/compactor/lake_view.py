@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from loader import config
 from loader.codec.control import ControlReader
-from loader.codec.schemas import ShippedSchemas
+from loader.codec.registry import schema_source
 from loader.errors import NeedsOperator, UsageError
 from loader.lake.commit_log import CommitRecord, DataFile, commit_log
 from loader.lake.metadata import read_metadata
@@ -99,6 +99,6 @@ def view_lake(settings: config.Settings, store: ObjectStore) -> LakeView:
     for topic in (topics.events.name, topics.user_updates.name):
         tails = {partition: log.tail(topic, partition) for partition in log.partitions(topic)}
         cut[topic] = {partition: tail.next for partition, tail in tails.items() if tail}
-    reader = ControlReader(topics.user_migrations.format, ShippedSchemas())
+    reader = ControlReader(topics.user_migrations.format, schema_source(settings))
     registry = read_registry(store, topics, reader.user_migration)
     return LakeView(store, metadata.buckets, cut, registry)

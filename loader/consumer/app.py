@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from loader import config
 from loader.codec.decoders import decoder
-from loader.codec.schemas import ShippedSchemas
+from loader.codec.registry import schema_source
 from loader.consumer.effects import Effects
 from loader.consumer.limits import RefusalLimits, chain_history
 from loader.consumer.observer import Observer
@@ -92,12 +92,13 @@ def run(
     log_ = commit_log(store, fold_records=fold_records)
     topic_ids = cluster.topic_ids(kinds)
     steps = Steps()
+    schemas = schema_source(settings)
     vigil = Vigil(cluster.ask_topics, topic_ids)
     writer = BatchWriter(
         store,
         log_,
         buckets=metadata.buckets,
-        decoders=lambda topic: decoder(kinds[topic], formats[topic], ShippedSchemas()),
+        decoders=lambda topic: decoder(kinds[topic], formats[topic], schemas),
         dead_letters=dead_letters
         or KafkaDeadLetters(settings.kafka, settings.topics.dead_letters.name),
         limits=RefusalLimits(settings.dead_letters, chain_history(store, log_)),

@@ -26,6 +26,10 @@ class Buffer:
         messages: in the order of their offsets.
         bytes: sum of the values' sizes.
         opened: monotonic time of the first message, seconds.
+        ended: where Kafka last said that the partition ends: every message before it was polled.
+        ended_at: monotonic time when it said so, seconds.
+        ended: where Kafka last said that the partition ends: every message before it was polled.
+        ended_at: monotonic time when it said so, seconds.
     """
 
     topic: str
@@ -35,6 +39,8 @@ class Buffer:
     messages: list[Message] = field(default_factory=list)
     bytes: int = 0
     opened: float = 0.0
+    ended: int = 0
+    ended_at: float = 0.0
 
     def add(self, *messages: Message, now: float) -> None:
         """Take the next messages."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import TracebackType
 from typing import Self
 
@@ -58,6 +58,8 @@ def run_member(
             observer=observer,
         )
         reporter.progressed(done)
+    if reporter.failure is not None:
+        raise reporter.failure
     if reporter.memory_exceeded:
         raise watch.error()
 
@@ -65,7 +67,8 @@ def run_member(
 class Reporter:
     """Sends a report every second, and soon after each batch; sets ``stop`` when memory is exceeded.
 
-    A thread of its own, so that a loop that hangs is seen to hang.
+    A thread of its own, so that a loop that hangs is seen to hang. If it fails, nobody would know how the
+    worker stands: ``stop`` is set, and ``failure`` says why.
     """
 
     def __init__(
@@ -84,10 +87,14 @@ class Reporter:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reports", daemon=True)
         self.memory_exceeded = False
+        self.failure: Exception | None = None
 
     def progressed(self, progress: Progress) -> None:
         """A batch was written."""
-        self._progress = replace(progress)
+        # Whoever counts goes on counting while this is read by another thread.
+        own = {f.name: getattr(progress, f.name) for f in fields(progress)}
+        own = {name: dict(v) if isinstance(v, dict) else v for name, v in own.items()}
+        self._progress = Progress(**own)
         self._wake.set()
 
     def __enter__(self) -> Self:
@@ -105,12 +112,16 @@ class Reporter:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._closing.is_set():
+        try:
+            while not self._closing.is_set():
+                self._report()
+                self._closing.wait(_AT_MOST)
+                self._wake.wait(_EVERY - _AT_MOST)
+                self._wake.clear()
             self._report()
-            self._closing.wait(_AT_MOST)
-            self._wake.wait(_EVERY - _AT_MOST)
-            self._wake.clear()
-        self._report()
+        except Exception as error:  # noqa: BLE001 - raised by whoever runs the worker
+            self.failure = error
+            self._stop.set()
 
     def _report(self) -> None:
         if self._watch.look() and not self._stop.is_set():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -13,6 +14,8 @@ from loader.lake.chain import Chains
 from loader.lake.commit_log import CommitRecord
 from loader.lake.positions import Evidence, start_offset
 from loader.logs import retried
+
+T = TypeVar("T")
 
 
 class Starts:
@@ -52,21 +55,15 @@ class Starts:
         Raises:
             Unreachable: one of them stayed away.
         """
+        tp = TopicPartition(topic, partition)
+        # In this order. Whoever has the partition meanwhile appends a record and commits it, then
+        # retention follows: what is asked later is further on, so none of that looks like a loss.
+        committed = self._asked(tp, lambda: consumer.committed([tp], timeout=TIMEOUT)[0].offset)
+        log_start, high = self._watermarks(consumer, tp)
         with self._effects.doing(Effect.LIST_CHAIN):
             tail = self._log.tail(topic, partition)
-        tp = TopicPartition(topic, partition)
-
-        def ask() -> tuple[int, int, int]:
-            try:
-                log_start, high = consumer.get_watermark_offsets(tp, timeout=TIMEOUT)
-                return log_start, high, consumer.committed([tp], timeout=TIMEOUT)[0].offset
-            except KafkaException as error:
-                raise explain(
-                    error.args[0], self._settings, f"offsets of {topic}[{partition}]"
-                ) from None
-
-        # The coordinator may be moving just then: a rebalance is when it does.
-        log_start, high, committed = retried(ask)
+        if tail is not None and tail.next > high:
+            _, high = self._watermarks(consumer, tp)
         return Evidence(
             topic=topic,
             partition=partition,
@@ -77,3 +74,18 @@ class Starts:
             log_start=log_start,
             high_watermark=high,
         )
+
+    def _watermarks(self, consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+        return self._asked(place, lambda: consumer.get_watermark_offsets(place, timeout=TIMEOUT))
+
+    def _asked(self, place: TopicPartition, question: Callable[[], T]) -> T:
+        """Kafka's answer. The coordinator may be moving just then: a rebalance is when it does."""
+
+        def ask() -> T:
+            try:
+                return question()
+            except KafkaException as error:
+                what = f"offsets of {place.topic}[{place.partition}]"
+                raise explain(error.args[0], self._settings, what, topic=place.topic) from None
+
+        return retried(ask)

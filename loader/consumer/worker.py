@@ -91,7 +91,7 @@ class Worker:
         self._stop = stop
         self._on_progress = on_progress
         self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
-        self._consumer: Consumer = new_consumer(settings.kafka)
+        self._consumer: Consumer = new_consumer(settings.kafka, self._on_commit)
         self._high_water, self._low_water = water_marks(settings.consumer.memory)
         self._buffers: dict[Place, Buffer] = {}
         self._epoch = 0
@@ -134,6 +134,8 @@ class Worker:
             self.progress.seconds = time.monotonic() - started
         finally:
             self._buffers.clear()
+            # A batch may wait for Kafka to say that the topics are the ones they were.
+            self._vigil.close()
             self._pipeline.close()
             self._folder.close()
             gc.unfreeze()
@@ -181,6 +183,10 @@ class Worker:
         if error.code() == KafkaError._PARTITION_EOF:
             if self._target is not None:
                 self._target.reached.add(place)
+            buffer = self._buffers.get(place)
+            if buffer is not None:
+                buffer.ended = message.offset() or 0
+                buffer.ended_at = time.monotonic()
             return
         self._observer.poll_error(error.name())
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
@@ -237,9 +243,9 @@ class Worker:
             for place in self._due(now):
                 if not self._pipeline.has_room():
                     break
-                position = self._position(place)
-                batch = self._buffers[place].close(position, self._settings.batch)
-                self._pipeline.submit(batch)
+                buffer = self._buffers[place]
+                position = self._position(place) if buffer.messages else buffer.ended
+                self._pipeline.submit(buffer.close(position, self._settings.batch))
         if now - self._tidied >= _GARBAGE_SECONDS:
             gc.collect(0)
             self._tidied = now
@@ -254,9 +260,13 @@ class Worker:
         short = self._paused or self._held() >= self._high_water
         due: list[tuple[int, float, Place]] = []
         for place, buffer in self._buffers.items():
-            if not buffer.messages or not self._pipeline.takes(place):
+            if not self._pipeline.takes(place) or not (buffer.messages or self._passed(place, now)):
                 continue
-            if buffer.closes(self._settings.batch, now) or self._at_end(place):
+            if (
+                not buffer.messages
+                or buffer.closes(self._settings.batch, now)
+                or self._at_end(place)
+            ):
                 due.append((0, buffer.opened, place))
             elif short:
                 due.append((1, -buffer.weight, place))
@@ -264,6 +274,18 @@ class Worker:
         # One of the largest is enough to make room.
         closing = sum(1 for kind, _, _ in due if kind == 0)
         return [place for _, _, place in due[: max(closing, 1)]]
+
+    def _passed(self, place: Place, now: float) -> bool:
+        """Whether offsets without a message were passed that the chain should cover by now.
+
+        Aborted transactions and control records can be all that comes. If retention took them before the
+        chain covered them, it would look as if messages had been lost.
+        """
+        buffer = self._buffers[place]
+        if buffer.ended <= buffer.first or self._pipeline.end(place) != buffer.first:
+            return False
+        bounded = self._target is not None
+        return bounded or now - buffer.ended_at >= self._settings.batch.max_age
 
     def _at_end(self, place: Place) -> bool:
         return self._target is not None and self._target.at(place, self._position(place))
@@ -319,6 +341,7 @@ class Worker:
         buffer.messages = []
         buffer.bytes = 0
         buffer.first = offset
+        buffer.ended = 0
         self._pipeline.begin((buffer.topic, buffer.partition), offset)
         if self._target is not None:
             self._target.reached.discard((buffer.topic, buffer.partition))
@@ -333,6 +356,11 @@ class Worker:
         except KafkaException as error:
             self._observer.mirror_failed(error.args[0].name())
             log.warning("offset not mirrored to Kafka", error=error.args[0].str())
+
+    def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+        if error is not None:
+            self._observer.mirror_failed(error.name())
+            log.warning("offset not mirrored to Kafka", error=error.str())
 
     # Memory
 
@@ -361,6 +389,8 @@ class Worker:
         self._epoch += 1
         starts = []
         try:
+            # The chain's topic id is compared with the one that we know: is it the topic's still?
+            self._vigil.confirm()
             for tp in partitions:
                 offset = self._starts.offset(consumer, tp.topic, tp.partition)
                 self._buffers[tp.topic, tp.partition] = Buffer(

@@ -198,6 +198,8 @@ class BatchWriter:
             [refused.position for refused in prepared.refused],
             prepared.example(),
         )
+        # The messages are those of the topic that reading began with, and not of one made again.
+        self._confirm(prepared.ticket)
         if prepared.letters:
             with self._effects.doing(Effect.SEND_LETTERS):
                 self._dead_letters.send(prepared.letters)
@@ -212,8 +214,6 @@ class BatchWriter:
         # The same body whenever it is tried again: an answer that was lost is recognised by it.
         if not prepared.record.created:
             prepared.record = dataclasses.replace(prepared.record, created=created)
-        # The messages are those of the topic that reading began with, and not of one made again.
-        self._confirm(prepared.ticket)
         with self._effects.doing(Effect.PUT_RECORD):
             outcome = self._log.append(prepared.record)
         if isinstance(outcome, Won):

@@ -157,6 +157,8 @@ class Filters:
         reason: why it was refused.
         since_us: its Kafka time is this or later, microseconds since the epoch.
         until_us: its Kafka time is before this, microseconds since the epoch.
+        from_offset: its offset is this or higher.
+        to_offset: its offset is below this.
     """
 
     topic: str | None = None
@@ -164,23 +166,26 @@ class Filters:
     reason: str | None = None
     since_us: int | None = None
     until_us: int | None = None
+    from_offset: int | None = None
+    to_offset: int | None = None
 
     def match(self, letter: Letter) -> bool:
         """True if the letter is meant. One without a time matches no bound of time."""
-        if self.topic is not None and letter.origin.topic != self.topic:
-            return False
-        if self.partition is not None and letter.origin.partition != self.partition:
-            return False
-        if self.reason is not None and letter.reason != self.reason:
-            return False
-        if self.since_us is None and self.until_us is None:
-            return True
-        time_us = letter.time_ms * 1000
+        origin, time_us = letter.origin, letter.time_ms * 1000
+        timed = self.since_us is not None or self.until_us is not None
         return (
-            letter.time_ms >= 0
-            and (self.since_us is None or time_us >= self.since_us)
-            and (self.until_us is None or time_us < self.until_us)
+            self.topic in {None, origin.topic}
+            and self.partition in {None, origin.partition}
+            and self.reason in {None, letter.reason}
+            and _within(origin.offset, self.from_offset, self.to_offset)
+            and (not timed or letter.time_ms >= 0)
+            and _within(time_us, self.since_us, self.until_us)
         )
+
+
+def _within(number: int, first: int | None, next_: int | None) -> bool:
+    """True in the half-open range ``[first, next_)``; None is no bound."""
+    return (first is None or number >= first) and (next_ is None or number < next_)
 
 
 def moment(text: str | None, option: str) -> int | None:

@@ -19,7 +19,8 @@ from itertools import islice
 from typing import Final
 
 from loader import config
-from loader.codec.schemas import SchemaSource, ShippedSchemas
+from loader.codec.registry import schema_source
+from loader.codec.schemas import SchemaSource
 from loader.deadletters.judging import Judge
 from loader.deadletters.letters import (
     Catalogue,
@@ -118,7 +119,7 @@ def redrive(
         on_sent: called now and then; the markers of what it shows stand.
         store: instead of the configured lake.
         sender: instead of Kafka.
-        schemas: instead of the shipped Avro schemas.
+        schemas: instead of the configured source of Avro schemas.
 
     Raises:
         NeedsOperator: the lake's log is broken.
@@ -133,7 +134,7 @@ def redrive(
     done = redriven(store)
     fresh = [letter for letter in letters if letter.origin not in done]
     report.decisions[Decision.REDRIVEN] = len(letters) - len(fresh)
-    judge = Judge(settings.topics, schemas or ShippedSchemas())
+    judge = Judge(settings.topics, schemas or schema_source(settings))
     run = _Run(store, sender or KafkaSender(settings.kafka), report, limit)
     looked = 0
     places = [letter.place for letter in fresh]

@@ -24,6 +24,7 @@ from confluent_kafka.admin import AdminClient
 from loader import config
 from loader.errors import UsageError
 from loader.kafka.faults import explain as explain  # noqa: PLC0414 - asked for here by most
+from loader.kafka.faults import unauthenticated
 from loader.logs import log, retried
 
 T = TypeVar("T")
@@ -83,7 +84,9 @@ def consumer_settings(settings: config.Kafka) -> dict[str, Any]:
     member = {name: settings.client[name] for name in _MEMBERSHIP & settings.client.keys()}
     if member.get("group.protocol") != "consumer":
         # With KIP-848 the broker assigns, and the client refuses to be created with a strategy.
-        member = {"partition.assignment.strategy": "cooperative-sticky", **member}
+        # By topic, so that workers share the heavy topic evenly. Sticky assignment counts partitions of all
+        # topics alike: it gave one of two workers all of heap.events, the other all user updates.
+        member = {"partition.assignment.strategy": "range", **member}
     return {
         **member,
         # How soon partitions that were added to a topic are found.
@@ -156,7 +159,9 @@ class Cluster:
 
     def __init__(self, settings: config.Kafka) -> None:
         self._settings = settings
-        self._admin = AdminClient(common(settings))
+        self._refusal: KafkaError | None = None
+        properties: dict[str, Any] = {**common(settings), "error_cb": self._on_error}
+        self._admin = AdminClient(properties)
 
     def partitions(self, topics: Iterable[str]) -> dict[str, int]:
         """Number of partitions of each topic that exists.
@@ -195,6 +200,11 @@ class Cluster:
         """
         # Each by its name: from a list of all topics those that we may not see are left out.
         found = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT)
+        while not all(future.done() for future in found.values()):
+            self._admin.poll(0.05)
+            if self._refusal is not None:
+                # The answer would be a timeout, which says nothing.
+                raise explain(self._refusal, self._settings, "log in")
         now: dict[str, TopicNow] = {}
         for name, future in found.items():
             try:
@@ -231,6 +241,11 @@ class Cluster:
         finally:
             consumer.close()
 
+    def _on_error(self, error: KafkaError) -> None:
+        if unauthenticated(error):
+            self._refusal = error
+        _log_error(error)
+
     def _retried(self, what: str, ask: Callable[[], T]) -> T:
         def attempt() -> T:
             try:
@@ -241,9 +256,18 @@ class Cluster:
         return retried(attempt)
 
 
-def new_consumer(settings: config.Kafka) -> Consumer:
-    """A consumer of the group, not subscribed yet."""
-    return _new(Consumer, consumer_settings(settings))
+def new_consumer(
+    settings: config.Kafka,
+    on_commit: Callable[[KafkaError | None, list[TopicPartition]], None] | None = None,
+) -> Consumer:
+    """A consumer of the group, not subscribed yet.
+
+    Args:
+        settings: the cluster.
+        on_commit: told, while polling, what became of an asynchronous commit.
+    """
+    properties = consumer_settings(settings)
+    return _new(Consumer, {**properties, "on_commit": on_commit} if on_commit else properties)
 
 
 def new_producer(settings: config.Kafka) -> Producer:

@@ -147,6 +147,11 @@ def consumer_fault(
     return None
 
 
+def unauthenticated(error: KafkaError) -> bool:
+    """True if the broker does not take our credentials."""
+    return error.code() in _UNAUTHENTICATED
+
+
 def is_fatal(error: KafkaError) -> bool:
     """True if the client can do nothing more. What comes from ``consume`` says so by its code alone."""
     return error.fatal() or error.code() == KafkaError._FATAL

@@ -171,17 +171,19 @@ class S3Store:
         """Prove that the store honours ``If-None-Match: *``: exactly-once stands on it.
 
         Raises:
-            NeedsOperator: a second conditional write of one key succeeded.
+            NeedsOperator: a second conditional write of one key succeeded, or none did.
         """
         key = f"_probe/{uuid.uuid4().hex}"
         try:
             first = self.put_if_absent(key, b"first")
             second = self.put_if_absent(key, b"second")
+        except _NotImplemented:
+            first, second = False, False
         finally:
             self.delete([key])
         if not first or second:
             raise NeedsOperator(
-                f"{self.url} at {self._endpoint} ignores conditional writes (PutObject with "
+                f"{self.url} at {self._endpoint} has no conditional writes (PutObject with "
                 "If-None-Match: *).",
                 hint="The commit log needs them: use a store that has the capability.",
             )
@@ -231,9 +233,13 @@ class S3Store:
             )
         if code == "NoSuchBucket":
             return UsageError(f"{where}: no such bucket.", hint="Create it, or correct lake.url.")
-        if status in {409, 429} or status >= 500:
-            return Unreachable(f"{where}: {code or status}.")
-        return Terminal(f"{where}: {code or status}.")
+        passes = status in {409, 429} or (status >= 500 and status != 501)
+        kind = Unreachable if passes else _NotImplemented if status == 501 else Terminal
+        return kind(f"{where}: {code or status}.")
+
+
+class _NotImplemented(Terminal):
+    """The server does not have what was asked for, and will not have it next time."""
 
 
 class _Refused(Terminal):

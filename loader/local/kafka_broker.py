@@ -197,7 +197,7 @@ class KafkaFromJars:
         progress(NAME, "preparing", "formatting the log directory")
         tool = ("kafka.tools.StorageTool", "format", "-t", place.state.cluster_id)
         properties = place.home / "format.properties"
-        properties.write_text(_properties(place), encoding="utf-8")
+        properties.write_text(_properties(self.settings(place)), encoding="utf-8")
         argv = _java(jars, (*tool, "-c", str(properties), "--ignore-formatted"), place)
         processes.run(Launch(argv=argv, cwd=place.home), mark=mark, log=place.log, timeout=60)
 
@@ -207,8 +207,39 @@ class KafkaFromJars:
         return Launch(
             argv=_java(kafka_jars(lambda _: None), ("kafka.Kafka", str(properties)), place),
             cwd=place.home,
-            files={properties: _properties(place)},
+            files={properties: _properties(self.settings(place))},
         )
+
+    def settings(self, place: Place) -> Mapping[str, str]:
+        """The broker's configuration, by Kafka's names."""
+        broker, controller = place.ports["kafka"], place.ports["kafka_controller"]
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            # Static voters: the controller's port may change between two runs.
+            "controller.quorum.voters": f"1@{HOST}:{controller}",
+            "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            # A killed broker's registration holds its successor up for this long.
+            "broker.session.timeout.ms": "2000",
+            "broker.heartbeat.interval.ms": "500",
+            "log.dirs": str(place.home / "logs"),
+            "auto.create.topics.enable": "false",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.num.partitions": "4",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            # Lets a test see a killed member's partitions move within a second or two.
+            "group.min.session.timeout.ms": "500",
+            "group.consumer.min.session.timeout.ms": "500",
+            "group.consumer.min.heartbeat.interval.ms": "100",
+        }
 
     def check(self, place: Place) -> None:
         """Answer with our own cluster id: on a port lost to another broker the id differs."""
@@ -257,35 +288,7 @@ def _java_program() -> str:
     return str(JAVA)
 
 
-def _properties(place: Place) -> str:
-    broker, controller = place.ports["kafka"], place.ports["kafka_controller"]
-    settings = {
-        "process.roles": "broker,controller",
-        "node.id": "1",
-        # Static voters: the controller's port may change between two runs.
-        "controller.quorum.voters": f"1@{HOST}:{controller}",
-        "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "controller.listener.names": "CONTROLLER",
-        # A killed broker's registration holds its successor up for this long.
-        "broker.session.timeout.ms": "2000",
-        "broker.heartbeat.interval.ms": "500",
-        "log.dirs": str(place.home / "logs"),
-        "auto.create.topics.enable": "false",
-        "offsets.topic.replication.factor": "1",
-        "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
-        "transaction.state.log.num.partitions": "4",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
-        "group.initial.rebalance.delay.ms": "0",
-        # Lets a test see a killed member's partitions move within a second or two.
-        "group.min.session.timeout.ms": "500",
-        "group.consumer.min.session.timeout.ms": "500",
-        "group.consumer.min.heartbeat.interval.ms": "100",
-    }
+def _properties(settings: Mapping[str, str]) -> str:
     return "".join(f"{key}={_escaped(value)}\n" for key, value in settings.items())
 
 

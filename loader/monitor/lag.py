@@ -231,8 +231,10 @@ def _evidence(
         tail = seen
         log_start, high = watermarks.get(partition, (0, 0))
         if tail is not None and tail.next < log_start:
-            # Retention may have passed the chain's end just after the reader did.
+            # Retention may have passed the chain's end just after the reader did. By then Kafka, too,
+            # may end elsewhere.
             tail = log.tail(topic.name, partition)
+            _, high = offsets.watermarks(kafka, topic.name, [partition])[partition]
         evidence = Evidence(
             topic=topic.name,
             partition=partition,

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Final
 
 from loader import config
-from loader.codec.schemas import SchemaSource, ShippedSchemas
+from loader.codec.registry import schema_source
+from loader.codec.schemas import SchemaSource
 from loader.errors import Unreachable
 from loader.kafka.clients import Cluster
 from loader.kafka.dead_letters import DeadLetterSink, KafkaDeadLetters
@@ -51,7 +52,7 @@ def run(
         report: takes one line for a person now and then.
         store: instead of the configured lake.
         dead_letters: instead of the configured topic.
-        schemas: instead of the shipped Avro schemas.
+        schemas: instead of the configured source of Avro schemas.
 
     Returns:
         0.
@@ -72,7 +73,7 @@ def run(
         created=dt.datetime.now(dt.UTC).isoformat(),
     )
     cluster = Cluster(settings.kafka)
-    judged = judges(settings.topics, schemas or ShippedSchemas())
+    judged = judges(settings.topics, schemas or schema_source(settings))
     partitions = _wait_for_topics(cluster, settings, list(judged))
     facts = KafkaFacts(settings.kafka, group_of(settings), cluster.topic_ids(judged))
     appender = Appender(

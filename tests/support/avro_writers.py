@@ -207,7 +207,7 @@ _TEXTS: Final[list[str | bytes]] = [
     *("Gr\u00fc\u00dfe", "\u65e5\u672c\u8a9e \U0001f600", "\u20ac" * 9, "\u0000\u001f\x7f\u2028"),
     *('q"uo\\te\n', '"', "\\", "tab\tnew\nline\b\f\r", "plain then \u00e9", "\U0010ffff"),
 ]
-_BAD_TEXTS: Final = [
+_BAD_TEXTS: Final[list[bytes | str]] = [
     b"\xff",
     b"ok\x80",
     b"\xc0\xaf",
@@ -333,9 +333,9 @@ class MessageWriter:
     def _text(self, name: str) -> bytes:
         draw = self._draw
         text = draw.choice(_TEXTS)
-        data = text if isinstance(text, bytes) else text.encode()
         if not self._finite and draw.random() < (0.1 if name == "bytes" else 0.005):
-            data = draw.choice(_BAD_TEXTS)
+            text = draw.choice(_BAD_TEXTS)
+        data = text if isinstance(text, bytes) else text.encode()
         return varint(len(data)) + data
 
     def _blocks(self, name: str, kind: Mapping[str, Any], depth: int) -> bytes:

@@ -71,6 +71,14 @@ class FaultyS3:
             **({"NextContinuationToken": page[-1]} if more else {}),
         }
 
+    def delete_objects(self, **request: Any) -> dict[str, Any]:
+        """DeleteObjects: silent about keys that are not there."""
+        self._before()
+        for entry in request["Delete"]["Objects"]:
+            self.objects.pop(entry["Key"], None)
+        self._after()
+        return {}
+
     def _before(self) -> None:
         if self._rng.random() < self._rate:
             raise self._rng.choice(

@@ -102,6 +102,23 @@ def test_batches_close_on_rows_and_the_chain_has_no_gap(settings: Settings) -> N
     assert_each_offset_once(S3Store.open(settings.lake), topic, {2: 3000})
 
 
+def test_a_partition_far_behind_does_not_hold_up_the_others(settings: Settings) -> None:
+    """The backlog fills batch after batch; a single live message is written between them."""
+    topic = settings.topics.events.name
+    servers = settings.kafka.bootstrap_servers
+    produce(servers, topic, [event(n) for n in range(20_000)], partition=0)
+    produce(servers, topic, [event(20_000)], partition=1)
+    consume(with_batch(settings, 500))
+    store = S3Store.open(settings.lake)
+    assert_each_offset_once(store, topic, {0: 20_000, 1: 1})
+    created = {
+        partition: [r.created for r in records(store, topic) if r.partition == partition]
+        for partition in (0, 1)
+    }
+    assert len(created[0]) == 40
+    assert created[1][0] < created[0][-1]
+
+
 def test_two_workers_of_one_group_read_each_offset_once(settings: Settings) -> None:
     """They join one after the other, so partitions move from one to the other in mid-flight."""
     topic = settings.topics.events.name

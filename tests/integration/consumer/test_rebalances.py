@@ -43,27 +43,34 @@ def protocol(request: pytest.FixtureRequest) -> dict[str, Any]:
     return PROTOCOLS[request.param]
 
 
-def configured(path: Path, settings: Settings, client: Mapping[str, Any], name: str = "") -> Path:
+def configured(
+    path: Path,
+    settings: Settings,
+    client: Mapping[str, Any],
+    *,
+    session: int = SESSION,
+    name: str = "",
+) -> Path:
     """The configuration with small batches and another ``[kafka.client]``, as a file beside ``path``."""
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     classic = client.get("group.protocol") != "consumer"
     document["kafka"]["client"] = {
-        **({"session.timeout.ms": SESSION, "heartbeat.interval.ms": 500} if classic else {}),
-        "max.poll.interval.ms": SESSION,
+        **({"session.timeout.ms": session, "heartbeat.interval.ms": 500} if classic else {}),
+        "max.poll.interval.ms": session,
         **client,
     }
     document["batch"] = {"max_rows": 300, "max_age": 0.3}
     made = path.with_name(f"consumer{name}.toml")
     made.write_text(tomli_w.dumps(document), encoding="utf-8")
     if not classic:
-        _on_the_broker(settings)
+        _on_the_broker(settings, session)
     return made
 
 
-def _on_the_broker(settings: Settings) -> None:
+def _on_the_broker(settings: Settings, session: int) -> None:
     """With KIP-848 the times of a session are settings of the group."""
     admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
-    times = {"consumer.session.timeout.ms": str(SESSION), "consumer.heartbeat.interval.ms": "500"}
+    times = {"consumer.session.timeout.ms": str(session), "consumer.heartbeat.interval.ms": "500"}
     group = ConfigResource(
         ResourceType.GROUP,
         settings.kafka.group_id,
@@ -195,22 +202,33 @@ def test_members_join_leave_die_and_wake_up_and_the_lake_is_exact(
 
 
 def places(member: RunningConsumer) -> list[tuple[str, int]]:
-    """All that a member was ever given."""
+    """All that a member was ever given, in that order."""
     given = [line for line in list(member.lines) if line.get("event") == "assigned"]
-    return sorted((line["topic"], line["partition"]) for line in given)
+    return [(line["topic"], line["partition"]) for line in given]
 
 
-@pytest.mark.parametrize("protocol", ["cooperative", "kip848"], indirect=True)
+def held(settings: Settings, instance: str) -> list[tuple[str, int]]:
+    """What the group says that a static member holds."""
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    group = settings.kafka.group_id
+    described = admin.describe_consumer_groups([group])[group].result()
+    (member,) = [one for one in described.members if one.group_instance_id == instance]
+    return [(tp.topic, tp.partition) for tp in member.assignment.topic_partitions]
+
+
+#: With KIP-848 nobody takes the place of a killed member before its session is over.
+@pytest.mark.parametrize(
+    ("protocol", "kill"),
+    [("cooperative", True), ("kip848", False)],
+    indirect=["protocol"],
+)
 def test_a_static_member_is_restarted_without_a_rebalance(
-    settings: Settings, config_file: Path, protocol: dict[str, Any]
+    settings: Settings, config_file: Path, protocol: dict[str, Any], kill: bool
 ) -> None:
-
     def member(number: int) -> Path:
-        # The session must outlive the restart.
-        static = {"group.instance.id": f"member-{number}", "max.poll.interval.ms": 60_000}
-        if "group.protocol" not in protocol:
-            static["session.timeout.ms"] = 30_000
-        return configured(config_file, settings, {**protocol, **static}, f"-{number}")
+        # The session outlives the restart.
+        client = {**protocol, "group.instance.id": f"member-{number}"}
+        return configured(config_file, settings, client, session=60_000, name=f"-{number}")
 
     with consumers(config_file) as start:
         with traffic(settings) as flow:
@@ -218,16 +236,28 @@ def test_a_static_member_is_restarted_without_a_rebalance(
             await_members(settings, 2)
             await_batches(one)
             await_batches(two)
-            before = (places(one), places(two))
-            one.kill()
+            given, others = held(settings, "member-1"), places(two)
+            if kill:
+                one.kill()
+            else:
+                assert one.stop() == 0
             again = start(config=member(1))
-            again.await_lines("assigned", len(before[0]))
+            again.await_lines("assigned", len(given))
             await_batches(again)
             await_batches(two)
-            assert (places(again), places(two)) == before
-            assert again.stop() == 0
-            again = start(config=member(1))
-            again.await_lines("assigned", len(before[0]))
-            await_batches(again)
         assert_exact(settings, flow)
-        assert (places(again), places(two)) == before
+        assert sorted(places(again)) == sorted(given)
+        assert places(two) == others
+
+
+def test_of_two_with_one_static_id_one_is_told_so(settings: Settings, config_file: Path) -> None:
+    """The group takes the newcomer."""
+    config = configured(config_file, settings, {"group.instance.id": "same"}, session=60_000)
+    with consumers(config) as start:
+        first = start()
+        await_members(settings, 1)
+        second = start()
+        assert first.wait() == 2
+        second.await_lines("assigned")
+    told = "\n".join(first.text)
+    assert f"another consumer joined group {settings.kafka.group_id} as same" in told

@@ -74,6 +74,8 @@ def test_filters(refused: str, settings: Settings, config_file: Path) -> None:
         (Filters(since_us=day), 7),
         (Filters(until_us=day), 0),
         (Filters(topic=refused, reason="null_value", partition=1, since_us=day), 1),
+        (Filters(topic=refused, from_offset=3, to_offset=6), 3),
+        (Filters(from_offset=7), 0),
     ]:
         found = listing(settings, filters)
         assert (len(found.found), found.letters) == (count, count), filters
@@ -82,6 +84,9 @@ def test_filters(refused: str, settings: Settings, config_file: Path) -> None:
         cli(config_file, "list", "--json", *options, "--since", "2000-01-01T00:00:00+02:00")
     )
     assert (len(document["letters"]), document["total"]) == (3, 5)
+    offsets = ("--topic", refused, "--from-offset", "4", "--to-offset", "6")
+    document = json.loads(cli(config_file, "list", "--json", *offsets))
+    assert sorted(one["dl_offset"] for one in document["letters"]) == [4, 5]
 
 
 def test_a_limit_says_how_many_more_there_are(refused: str, config_file: Path) -> None:

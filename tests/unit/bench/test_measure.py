@@ -15,11 +15,28 @@ def _run(path: Path, code: str, **more: object) -> Measured:
     return run([sys.executable, "-c", code], env={}, log=path / "log", **more)  # type: ignore[arg-type]
 
 
-def test_output_and_usage(tmp_path: Path) -> None:
-    done = _run(tmp_path, "x = bytearray(80_000_000); x[::4096] = x[::4096]; print(len(x))")
-    assert done.output == "80000000\n"
+def test_output_and_time(tmp_path: Path) -> None:
+    done = _run(tmp_path, "print(sum(range(1_000_000)))")
+    assert done.output == "499999500000\n"
     assert done.cpu > 0
-    assert done.peak_mb > 80
+    assert done.wall > 0
+
+
+def test_peak_memory_is_the_programs_own(tmp_path: Path) -> None:
+    ours = bytearray(b"x" * 300_000_000)  # what starts the program is no part of it
+    code = (
+        "import time; x = bytearray(b'x' * 80_000_000); print(len(x), flush=True); time.sleep(600)"
+    )
+    out = tmp_path / "log.out"
+    asked_with_output = 0
+
+    def sampled() -> bool:
+        nonlocal asked_with_output
+        asked_with_output += bool(out.read_text())
+        return asked_with_output > 5  # a second: several samples
+
+    assert 80 < _run(tmp_path, code, until=sampled).peak_mb < 300
+    assert len(ours) == 300_000_000
 
 
 def test_the_usage_of_a_child_counts(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from loader import config
@@ -69,6 +70,7 @@ def streams(draw: st.DrawFn) -> list[bool]:
     return bad
 
 
+@hypothesis_settings(deadline=None)
 @given(
     bad=streams(),
     cuts=st.lists(st.integers(1, 200), max_size=12),

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
-from loader.consumer.member import Reporter
 from loader.consumer.memory_limit import MemoryWatch, water_marks
-from loader.consumer.observer import Observer
-from loader.consumer.reports import Report
 
 MIB = 1 << 20
 
@@ -85,40 +80,3 @@ def test_what_is_said_names_the_limit_and_the_way_out() -> None:
     assert "consumer.memory (500 MiB)" in error.message
     assert "batch.max_rows" in error.hint
     assert error.exit_code == 1
-
-
-def test_a_worker_above_its_limit_is_told_to_stop_and_reports_to_the_end() -> None:
-    machine = Machine()
-    watch = machine.watch(500)
-    stop = threading.Event()
-    sent: list[Report] = []
-    first = threading.Event()
-
-    def send(report: Report) -> None:
-        sent.append(report)
-        machine.now += 31.0
-        first.set()
-
-    machine.resident = 501
-    observer = Observer(0)
-    with Reporter(observer, watch, stop, send) as reporter:
-        assert first.wait(10)
-        observer.news.set()
-        assert stop.wait(10)
-    assert reporter.memory_exceeded
-    assert len(sent) >= 2
-
-
-def test_a_worker_that_stops_anyway_did_not_stop_for_its_memory() -> None:
-    machine = Machine()
-    stop = threading.Event()
-    stop.set()
-    machine.resident = 501
-    watch = machine.watch(500)
-
-    def send(_: Report) -> None:
-        machine.now += 31.0
-
-    with Reporter(Observer(0), watch, stop, send) as reporter:
-        pass
-    assert not reporter.memory_exceeded

@@ -108,7 +108,8 @@ def test_filters_hold_together() -> None:
     assert found is not None
     letter = found[0]
     us = letter.time_ms * 1000
-    every = Filters("heap.events", 2, "missing_field", us, us + 1)
+    at = letter.origin.offset
+    every = Filters("heap.events", 2, "missing_field", us, us + 1, at, at + 1)
     assert every.match(letter)
     for other in (
         {"topic": "heap.user_updates"},
@@ -116,6 +117,8 @@ def test_filters_hold_together() -> None:
         {"reason": "bad_time"},
         {"since_us": us + 1},
         {"until_us": us},
+        {"from_offset": at + 1},
+        {"to_offset": at},
     ):
         assert not replace(every, **other).match(letter)
 

@@ -34,9 +34,9 @@ def test_what_carries_the_protocol_cannot_be_set(name: str) -> None:
 @pytest.mark.parametrize(
     ("client", "strategy", "incremental"),
     [
-        ({}, "cooperative-sticky", True),
-        ({"partition.assignment.strategy": "range"}, "range", False),
-        ({"group.protocol": "classic"}, "cooperative-sticky", True),
+        ({}, "range", False),
+        ({"partition.assignment.strategy": "cooperative-sticky"}, "cooperative-sticky", True),
+        ({"group.protocol": "classic"}, "range", False),
         ({"group.protocol": "consumer"}, None, True),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from loader import config
-from loader.errors import LoaderError, NeedsOperator, Terminal, Transient, UsageError
+from loader.errors import LoaderError, NeedsOperator, Terminal, Transient, Unreachable, UsageError
 from loader.kafka.faults import consumer_fault, explain
 
 KAFKA = config.Kafka(bootstrap_servers="b1:9092", group_id="loaders")
@@ -14,9 +14,9 @@ AS_USER = config.Kafka(
     bootstrap_servers="b1:9092", group_id="loaders", client={"sasl.username": "heap"}
 )
 #: What the client says where a static member met another one of its id: no code, not even "fatal".
-FENCED = (
-    "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id",
-    "Fatal error: Broker: The instance ID is still used by another member in the consumer group",
+FENCED = "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id"
+UNRELEASED = (
+    "Fatal error: Broker: The instance ID is still used by another member in the consumer group"
 )
 
 
@@ -87,17 +87,15 @@ def test_a_missing_right_names_the_acl_that_is_needed() -> None:
     assert letters.hint.endswith("--operation Write --topic heap.dead_letters")
 
 
-def test_a_fenced_static_member_is_told_so() -> None:
-    fault = ended(KafkaError._FATAL, text=FENCED[0])
-    assert isinstance(fault, UsageError)
-    assert "another consumer joined group loaders as" in fault.message
-    assert "consumer.static_id" in fault.hint
-
-
-def test_a_static_id_that_a_killed_member_still_has_is_free_after_a_while() -> None:
-    fault = ended(KafkaError._FATAL, text=FENCED[1])
-    assert isinstance(fault, Transient)
-    assert "still has a member" in fault.message
+def test_a_static_member_that_met_another_of_its_id_is_told_so() -> None:
+    """Classic groups take the newcomer, for good; KIP-848 keeps the one that is there, for now."""
+    member = config.Kafka(group_id="loaders", client={"group.instance.id": "pod-1"})
+    old = ended(KafkaError._FATAL, member, FENCED)
+    assert isinstance(old, UsageError)
+    assert "another consumer joined group loaders as pod-1 and took this one's place" in old.message
+    new = ended(KafkaError._FATAL, member, UNRELEASED)
+    assert isinstance(new, Unreachable)
+    assert "group loaders still has a member pod-1" in new.message
 
 
 def test_an_offset_that_kafka_does_not_have_needs_an_operator() -> None:

@@ -1,0 +1,1 @@
+"""The soak: the consumer under faults on real parts, and a count that does not use the loader."""

@@ -1,0 +1,85 @@
+"""Where reading begins while another member still writes: its progress must not look like a loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from loader import config
+from loader.consumer.effects import Effect, Effects, Side
+from loader.consumer.starts import Starts
+from loader.errors import NeedsOperator
+from loader.lake.commit_log import CommitRecord, commit_log
+from loader.lake.memory import MemoryStore
+
+TOPIC = "heap.events"
+RECORD = CommitRecord(
+    topic=TOPIC,
+    partition=0,
+    first=0,
+    next=10,
+    topic_id="id",
+    batch="b",
+    writer="another member",
+    created="2026-01-01T00:00:00+00:00",
+    files=(),
+    read=10,
+    written=0,
+    dead_lettered=10,
+    dead_letter_reasons={},
+    schema_ids=(),
+    unknown_fields={},
+    min_arrival=-1,
+    max_arrival=-1,
+)
+
+
+class Busy:
+    """Kafka and a member that goes on, as a consumer sees them: between two questions it appends, commits,
+    and retention takes all that is in the lake."""
+
+    def __init__(self) -> None:
+        self.log = commit_log(MemoryStore())
+        self.end = 0
+        self.steps()
+
+    def steps(self) -> None:
+        self.log.append(replace(RECORD, first=self.end, next=self.end + 10))
+        self.end += 10
+
+    def listed(self, effect: Effect, side: Side) -> None:
+        if effect is Effect.LIST_CHAIN and side == "before":
+            self.steps()
+
+    def committed(self, _: list[TopicPartition], **__: Any) -> list[TopicPartition]:
+        self.steps()
+        return [TopicPartition(TOPIC, 0, self.end)]
+
+    def get_watermark_offsets(self, _: TopicPartition, **__: Any) -> tuple[int, int]:
+        self.steps()
+        return self.end, self.end
+
+
+def starts(busy: Busy) -> Starts:
+    return Starts(config.Kafka(), {TOPIC: "id"}, busy.log, Effects(busy.listed))
+
+
+def test_what_another_member_does_meanwhile_is_no_loss() -> None:
+    busy = Busy()
+    consumer: Any = busy
+    assert 0 < starts(busy).offset(consumer, TOPIC, 0) <= busy.end
+
+
+def test_a_loss_is_one() -> None:
+    busy = Busy()
+
+    class Trimmed(Busy):
+        def get_watermark_offsets(self, _: TopicPartition, **__: Any) -> tuple[int, int]:
+            return busy.end + 1000, busy.end + 1000
+
+    consumer: Any = Trimmed()
+    with pytest.raises(NeedsOperator, match="are gone from Kafka"):
+        starts(busy).offset(consumer, TOPIC, 0)
