@@ -35,6 +35,17 @@ def test_each_field_is_found_and_nothing_else(contract: Contract) -> None:
     assert look_up(table, "") == UNKNOWN
 
 
+@pytest.mark.parametrize("name", ["time", "platform", "landing_page", "session_properties"])
+def test_a_key_with_the_hash_of_a_field_is_compared_with_its_name(name: str) -> None:
+    table = FieldTable.of(CONTRACTS["events"])
+    number = CONTRACTS["events"].known.index(name)
+    table = replace(table, slots=np.full_like(table.slots, number))
+    assert look_up(table, name) == number
+    for place in range(len(name)):
+        assert look_up(table, name[:place] + "!" + name[place + 1 :]) == UNKNOWN
+    assert look_up(table, name + "s") == look_up(table, name[:-1]) == UNKNOWN
+
+
 def test_a_long_name_is_compared_to_its_last_byte() -> None:
     names = ("a" * 30 + "b" * 10, "a" * 40)
     table = FieldTable.of(replace(CONTRACTS["events"], texts=names, required_texts=frozenset()))

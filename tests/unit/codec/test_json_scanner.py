@@ -25,6 +25,7 @@ from loader.codec.json_scanner import JsonScanner
 from loader.codec.primitives import PADDING
 from loader.codec.schemas import ShippedSchemas
 from loader.codec.spans import Arena, Messages
+from loader.codec.values import MAX_TIME_US, MIN_TIME_US
 from tests.fuzz.compare import Batch, Figures, compare
 
 BEGIN = '{"event_id":1,"user_id":"2","session_id":3,"time":4,"type":"click"'
@@ -89,6 +90,7 @@ def properties(*texts: str) -> list[dict[str, str | None]]:
         event(more=',"title":"say \\"hi\\"\\n\\u00e9\\ud83d\\ude00"'),
         event(more=',"new_field":{"a":[1,"b"]},"other":null'),
         event('{"cart":{"items":[{"sku":"a-1","price":9.50,"gift":null}],"paid":true}}'),
+        event('{"n":{"s":"a\\"b]","x":1e5}}'),
         event('{"a":1,"b":"two","c":2.5,"d":1.50,"e":1e3,"f":0.1234567890123456,"g":null}'),
         event('{"caf\\u00e9":"\\u00e9","\\"":"\\\\"}'),
         event().replace('"time":4', '"time":"2026-11-22T10:00:00.123456+01:00"'),
@@ -252,6 +254,16 @@ def test_every_day_there_is_and_some_that_are_not() -> None:
     assert figures.reference == len(days) - figures.rows
 
 
+def test_the_years_1_to_9999_are_times() -> None:
+    within = ["0001-01-01T00:00:00Z", "0001-01-01T00:01:00+00:01", "9999-12-31T23:59:59.999999Z"]
+    beyond = ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "0000-12-31T23:59:59-01:00"]
+    numbers = [MIN_TIME_US - 1, MIN_TIME_US, MAX_TIME_US, MAX_TIME_US + 1]
+    texts = [at(time) for time in within + beyond]
+    texts += [BEGIN.replace('"time":4', f'"time":{number}') + "}" for number in numbers]
+    figures = judge(*texts)
+    assert (figures.rows, figures.reference) == (len(within) + 2, len(beyond) + 2)
+
+
 @many
 @given(st.datetimes(), st.integers(0, 40), st.characters(codec="utf-8"))
 def test_a_time_with_one_wrong_character_is_judged_alike(
@@ -280,6 +292,10 @@ def test_only_so_deep(opening: str) -> None:
     texts = [opening * depth + inner + closing * depth for depth in range(58, 70)]
     assert judge(*(event(f'{{"n":{text}}}') for text in texts)).rows == 62 - 57
     assert judge(*(event(more=f',"new":{text}') for text in texts)).rows == 63 - 57
+    # Behind a number that Python must write, which then counts the depth.
+    texts = [f"[1e5,{text}]" for text in texts]
+    assert judge(*(event(f'{{"n":{text}}}') for text in texts)).rows == 62 - 58
+    assert judge(*(event(more=f',"new":{text}') for text in texts)).rows == 63 - 58
 
 
 @pytest.mark.parametrize(
