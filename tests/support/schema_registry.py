@@ -20,6 +20,7 @@ class SchemaRegistry:
         status: answer every request so, with a body that no registry would send.
         held: requests wait while it is set.
         asked: the paths that were asked for.
+        requested: set by each request.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -30,6 +31,7 @@ class SchemaRegistry:
         self.held = threading.Event()
         self.released = threading.Event()
         self.asked: list[str] = []
+        self.requested = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -52,6 +54,7 @@ class SchemaRegistry:
     def answer(self, path: str, login: str | None) -> tuple[int, object]:
         """Status and JSON body."""
         self.asked.append(path)
+        self.requested.set()
         if self.held.is_set():
             self.released.wait(60)
         if self.status is not None:
