@@ -32,6 +32,7 @@ class SchemaRegistry:
         self.released = threading.Event()
         self.asked: list[str] = []
         self.requested = threading.Event()
+        self._closed = False
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -45,14 +46,17 @@ class SchemaRegistry:
         return f"http://127.0.0.1:{self.port}"
 
     def close(self) -> None:
-        """Stop serving; connections are refused from now on."""
+        """Stop serving; connections are refused from now on, and open ones end with the next request."""
+        self._closed = True
         self.released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, path: str, login: str | None) -> tuple[int, object]:
-        """Status and JSON body."""
+    def answer(self, path: str, login: str | None) -> tuple[int, object] | None:
+        """Status and JSON body; None: the connection just ends."""
+        if self._closed:
+            return None
         self.asked.append(path)
         self.requested.set()
         if self.held.is_set():
@@ -78,7 +82,11 @@ class SchemaRegistry:
             def do_GET(self) -> None:
                 scheme, _, coded = (self.headers.get("Authorization") or "").partition(" ")
                 login = base64.b64decode(coded).decode() if scheme == "Basic" else None
-                status, body = registry.answer(self.path, login)
+                answer = registry.answer(self.path, login)
+                if answer is None:
+                    self.close_connection = True
+                    return
+                status, body = answer
                 data = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
