@@ -1,7 +1,8 @@
 """Where writer schemas come from, and the Confluent frame that names one.
 
 A framed value is the byte 0x00, the schema id as four bytes big-endian, then the Avro body
-(Confluent docs: Schema Registry wire format).
+(Confluent docs: Schema Registry wire format). The newer frame, 0x01 and a GUID, is not read, nor are ids
+in headers.
 """
 
 from __future__ import annotations
