@@ -14,6 +14,9 @@ from bench.content import check
 from bench.figures import Figures, figures
 from bench.measure import python, run
 from bench.topics import Filled
+from loader.config import load
+from loader.lake.commit_log import commit_log
+from loader.lake.s3 import S3Store
 
 RAW: Final = "raw consume, discard"
 OURS: Final = "heap-loader"
@@ -61,12 +64,25 @@ def consume(topic: Filled, prefix: str, workers: int, files: pafs.FileSystem, lo
     command = [python(), *_LOADER, "--config", str(config), "consume", "--until-caught-up"]
     done = run([*command, *more, "--json"], env={}, log=log)
     counts = json.loads(done.output)
-    folder = document["lake"]["url"].removeprefix("s3://") + f"/raw/{topic.name}"
+    lake = document["lake"]["url"].removeprefix("s3://")
     return figures(
         counts["messages"],
         steady=counts["seconds"],
         with_start_up=done.wall,
         measured=done,
-        written=check(files, folder, topic.content),
+        written=check(
+            files, f"{lake}/raw/{topic.name}", topic.content, named=_named(config, lake, topic.name)
+        ),
         s3_requests=counts.get("requests"),
     )
+
+
+def _named(config: Path, lake: str, topic: str) -> set[str]:
+    """The files that exist by the commit log, as paths in the stack's S3."""
+    log = commit_log(S3Store.open(load(config, {}).lake))
+    return {
+        f"{lake}/{file.key}"
+        for partition in log.partitions(topic)
+        for record in log.records(topic, partition)
+        for file in record.files
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, cast
@@ -28,8 +29,6 @@ class Buffer:
         opened: monotonic time of the first message, seconds.
         ended: where Kafka last said that the partition ends: every message before it was polled.
         ended_at: monotonic time when it said so, seconds.
-        ended: where Kafka last said that the partition ends: every message before it was polled.
-        ended_at: monotonic time when it said so, seconds.
     """
 
     topic: str
@@ -41,6 +40,19 @@ class Buffer:
     opened: float = 0.0
     ended: int = 0
     ended_at: float = 0.0
+
+    def fits(self, messages: Sequence[Message]) -> bool:
+        """Whether these can be the next messages: ascending, and behind what is here."""
+        offset, last = (cast("int", messages[place].offset()) for place in (0, -1))
+        following = cast("int", self.messages[-1].offset()) + 1 if self.messages else self.first
+        return offset >= following and last - offset >= len(messages) - 1
+
+    def restart(self, offset: int) -> None:
+        """Drop what is here; reading begins anew at ``offset``."""
+        self.messages = []
+        self.bytes = 0
+        self.first = offset
+        self.ended = 0
 
     def add(self, *messages: Message, now: float) -> None:
         """Take the next messages."""

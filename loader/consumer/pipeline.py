@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Protocol, TypeVar
 
 from loader.consumer.batches import Batch
@@ -145,11 +146,12 @@ class Pipeline:
                 self._changed.wait(seconds)
 
     def drop(self, places: Iterable[Place], seconds: float) -> None:
-        """Drop the batches of some partitions; one that is being committed has so long to land."""
+        """Drop the batches of some partitions; those that are prepared have so long to land."""
         chosen = set(places)
         with self._changed:
             for place in chosen & self._lanes.keys():
-                self._drop(place, keep=1 if self._lanes[place][0].committing else 0)
+                ready = takewhile(lambda entry: entry.prepared is not None, self._lanes[place])
+                self._drop(place, keep=sum(1 for _ in ready))
         self._settle(chosen, seconds)
 
     def drain(self, seconds: float) -> None:

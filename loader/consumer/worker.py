@@ -11,7 +11,6 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -20,6 +19,7 @@ from loader import config
 from loader.consumer.batches import Buffer
 from loader.consumer.effects import Effect, Effects
 from loader.consumer.folder import Folder
+from loader.consumer.intake import Intake
 from loader.consumer.memory import keep_freed_memory
 from loader.consumer.memory_limit import water_marks
 from loader.consumer.observer import Observer, PartitionState
@@ -93,8 +93,8 @@ class Worker:
         self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
         self._consumer: Consumer = new_consumer(settings.kafka, self._on_commit)
         self._high_water, self._low_water = water_marks(settings.consumer.memory)
-        self._buffers: dict[Place, Buffer] = {}
-        self._epoch = 0
+        self._intake = Intake()
+        self._buffers = self._intake.buffers
         self._paused = False
         self._tidied = 0.0
         self._failure: LoaderError | None = None
@@ -153,6 +153,7 @@ class Worker:
                 held=self._held(),
                 paused=len(self._buffers) if self._paused else 0,
             )
+        epoch = self._intake.epoch
         try:
             messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
         except KafkaException as error:
@@ -160,44 +161,37 @@ class Worker:
         failure = self._failure or self._vigil.fault
         if failure:
             raise failure
-        now = time.monotonic()
+        ends: list[tuple[Place, int]] = []
         if any(map(Message.error, messages)):
             for message in messages:
                 if message.error() is not None:
-                    self._on_error(message)
+                    ends += self._on_error(message)
             messages = [message for message in messages if message.error() is None]
-        places = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
-        start = 0
-        for place, run in groupby(places):
-            stop = start + sum(1 for _ in run)
-            buffer = self._buffers.get(place)  # type: ignore[arg-type]
-            # Messages of a partition that was just taken away: its new owner reads them.
-            if buffer is not None:
-                buffer.add(*messages[start:stop], now=now)
-            start = stop
+        again = self._intake.take(messages, ends, epoch=epoch, now=time.monotonic())
+        if self._target is not None:
+            self._target.reached.update(place for place, _ in ends if place not in again)
+        for place in again:
+            log.debug("reading again", topic=place[0], partition=place[1])
+            self._seek(self._buffers[place], self._buffers[place].first)
 
-    def _on_error(self, message: Message) -> None:
+    def _on_error(self, message: Message) -> list[tuple[Place, int]]:
+        """Act on what came in place of a message; gives the partition that it is the end of, if it is."""
         error = message.error()
         assert error is not None  # noqa: S101 - asked by the caller
         place = (message.topic() or "", cast("int", message.partition()))
         if error.code() == KafkaError._PARTITION_EOF:
-            if self._target is not None:
-                self._target.reached.add(place)
-            buffer = self._buffers.get(place)
-            if buffer is not None:
-                buffer.ended = message.offset() or 0
-                buffer.ended_at = time.monotonic()
-            return
+            return [(place, message.offset() or 0)]
         self._observer.poll_error(error.name())
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise self._out_of_range(place, error.str())
         if error.code() == KafkaError._MAX_POLL_EXCEEDED:
             log.warning("max.poll.interval.ms exceeded; joining the group again")
-            return
+            return []
         fault = consumer_fault(error, self._settings.kafka, *place)
         if fault is not None:
             raise fault
         log.warning("kafka", topic=place[0], partition=place[1], error=error.str())
+        return []
 
     def _states(self) -> Iterator[PartitionState]:
         """How far each partition is, without a question to Kafka."""
@@ -240,7 +234,16 @@ class Worker:
     def _submit(self) -> None:
         now = time.monotonic()
         if self._pipeline.has_room():
-            for place in self._due(now):
+            due = self._intake.due(
+                now,
+                self._settings.batch,
+                # While paused nothing comes that could fill a batch.
+                short=self._paused or self._held() >= self._high_water,
+                takes=self._pipeline.takes,
+                complete=self._at_end,
+                passed=lambda buffer: self._passed(buffer, now),
+            )
+            for place in due:
                 if not self._pipeline.has_room():
                     break
                 buffer = self._buffers[place]
@@ -250,38 +253,13 @@ class Worker:
             gc.collect(0)
             self._tidied = now
 
-    def _due(self, now: float) -> list[Place]:
-        """Partitions whose batch may close, most urgent first.
-
-        Those at a limit come by age, so that one far behind never holds up the others; then, where
-        memory is short, the largest.
-        """
-        # While paused nothing comes that could fill a batch.
-        short = self._paused or self._held() >= self._high_water
-        due: list[tuple[int, float, Place]] = []
-        for place, buffer in self._buffers.items():
-            if not self._pipeline.takes(place) or not (buffer.messages or self._passed(place, now)):
-                continue
-            if (
-                not buffer.messages
-                or buffer.closes(self._settings.batch, now)
-                or self._at_end(place)
-            ):
-                due.append((0, buffer.opened, place))
-            elif short:
-                due.append((1, -buffer.weight, place))
-        due.sort()
-        # One of the largest is enough to make room.
-        closing = sum(1 for kind, _, _ in due if kind == 0)
-        return [place for _, _, place in due[: max(closing, 1)]]
-
-    def _passed(self, place: Place, now: float) -> bool:
+    def _passed(self, buffer: Buffer, now: float) -> bool:
         """Whether offsets without a message were passed that the chain should cover by now.
 
         Aborted transactions and control records can be all that comes. If retention took them before the
         chain covered them, it would look as if messages had been lost.
         """
-        buffer = self._buffers[place]
+        place = (buffer.topic, buffer.partition)
         if buffer.ended <= buffer.first or self._pipeline.end(place) != buffer.first:
             return False
         bounded = self._target is not None
@@ -316,6 +294,7 @@ class Worker:
             )
             # Also where the batch was of an earlier assignment: those behind it were dropped with it.
             if buffer is not None:
+                self._pipeline.begin((record.topic, record.partition), written.outcome.next)
                 self._seek(buffer, written.outcome.next)
             return
         self.progress.add(record)
@@ -338,14 +317,14 @@ class Worker:
         self._on_progress(self.progress)
 
     def _seek(self, buffer: Buffer, offset: int) -> None:
-        buffer.messages = []
-        buffer.bytes = 0
-        buffer.first = offset
-        buffer.ended = 0
-        self._pipeline.begin((buffer.topic, buffer.partition), offset)
+        buffer.restart(offset)
         if self._target is not None:
             self._target.reached.discard((buffer.topic, buffer.partition))
-        self._consumer.seek(TopicPartition(buffer.topic, buffer.partition, offset))
+        try:
+            self._consumer.seek(TopicPartition(buffer.topic, buffer.partition, offset))
+        except KafkaException as error:
+            where = f"seek {buffer.topic}[{buffer.partition}] to {offset}"
+            raise explain(error.args[0], self._settings.kafka, where) from None
 
     def _mirror(self, record: CommitRecord) -> None:
         """Tell Kafka how far the lake is: a mirror for lag tools, never the truth."""
@@ -365,7 +344,7 @@ class Worker:
     # Memory
 
     def _held(self) -> int:
-        return sum(buffer.weight for buffer in self._buffers.values()) + self._pipeline.held()
+        return self._intake.weight() + self._pipeline.held()
 
     def _balance(self) -> None:
         """Pause all partitions above the high-water mark, resume them below the low one."""
@@ -386,16 +365,12 @@ class Worker:
     # Assignment
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._epoch += 1
         starts = []
         try:
             # The chain's topic id is compared with the one that we know: is it the topic's still?
             self._vigil.confirm()
             for tp in partitions:
                 offset = self._starts.offset(consumer, tp.topic, tp.partition)
-                self._buffers[tp.topic, tp.partition] = Buffer(
-                    tp.topic, tp.partition, offset, self._epoch
-                )
                 self._pipeline.begin((tp.topic, tp.partition), offset)
                 starts.append(TopicPartition(tp.topic, tp.partition, offset))
                 log.info("assigned", topic=tp.topic, partition=tp.partition, offset=offset)
@@ -403,6 +378,7 @@ class Worker:
             # An exception here would be swallowed by the client's own state machine.
             self._failure = error
             return
+        self._intake.assign(((tp.topic, tp.partition), tp.offset) for tp in starts)
         if self._incremental:
             consumer.incremental_assign(starts)
         else:
@@ -416,8 +392,7 @@ class Worker:
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop open batches; let the one that is being committed land: the next owner loses no work."""
         places = [(tp.topic, tp.partition) for tp in partitions]
-        for place in places:
-            self._buffers.pop(place, None)
+        self._intake.unassign(places)
         self._pipeline.drop(places, _DRAIN_SECONDS)
         if self._incremental:
             consumer.incremental_unassign(partitions)
@@ -427,11 +402,12 @@ class Worker:
         log.info("revoked", partitions=[f"{topic}[{partition}]" for topic, partition in places])
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._pipeline.drop([(tp.topic, tp.partition) for tp in partitions], 0.0)
-        for tp in partitions:
-            self._buffers.pop((tp.topic, tp.partition), None)
-            log.warning("assignment lost", topic=tp.topic, partition=tp.partition)
-        self._observer.lost((tp.topic, tp.partition) for tp in partitions)
+        places = [(tp.topic, tp.partition) for tp in partitions]
+        self._intake.unassign(places)
+        self._pipeline.drop(places, 0.0)
+        for topic, partition in places:
+            log.warning("assignment lost", topic=topic, partition=partition)
+        self._observer.lost(places)
 
     # Stopping
 

@@ -88,6 +88,17 @@ def test_a_missing_column_is_refused(tmp_path: Path) -> None:
         _check(tmp_path, _table().drop_columns("utm_term"))
 
 
+def test_only_files_that_a_log_names_count_and_they_may_leave_out_what_is_null(
+    tmp_path: Path,
+) -> None:
+    pq.write_table(_table().drop_columns("utm_term"), tmp_path / "part-0.parquet")
+    pq.write_table(_table(), tmp_path / "part-1.parquet")
+    system, named = pafs.LocalFileSystem(), {str(tmp_path / "part-0.parquet")}
+    assert check(system, str(tmp_path), _TRUTH, named=named).files == 1
+    with pytest.raises(ContentDiffers, match="rows 4 instead of 2"):
+        check(system, str(tmp_path), _TRUTH, named={*named, str(tmp_path / "part-1.parquet")})
+
+
 def test_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "_metadata").mkdir()
     pq.write_table(_table(), tmp_path / "_metadata" / "0.parquet")

@@ -209,18 +209,24 @@ def test_patience_outlasts_a_dependency_that_comes_back(
     impatient.close()
 
 
-def test_a_revoked_partition_keeps_only_what_is_being_committed(
+def test_a_revoked_partition_keeps_only_what_is_prepared(
     steps: Recorder, pipeline: Pipeline
 ) -> None:
-    gate = steps.hold("commit", 0)
+    """Its work is done: it lands before the new owner asks, or loses."""
+    gate, third = steps.hold("commit", 0), steps.hold("prepare", 20)
     pipeline.submit(batch(0))
     assert steps.entered["commit", 0].wait(30)
     pipeline.submit(batch(10))
+    pipeline.submit(batch(20))
+    assert steps.entered["prepare", 20].wait(30)
+    while pipeline.held() != 2 * 7 + 100:
+        pipeline.wait(0.01)
     pipeline.drop([("t", 0)], 0.0)
+    third.set()
     gate.set()
     pipeline.drain(30)
-    assert [written.record.first for written in pipeline.results()] == [0]
-    assert steps.committed == [0]
+    assert [written.record.first for written in pipeline.results()] == [0, 10]
+    assert steps.committed == [0, 10]
 
 
 def test_what_is_held_is_messages_and_then_files(steps: Recorder, pipeline: Pipeline) -> None:
