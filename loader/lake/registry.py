@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from loader.lake import layout
-from loader.lake.chain import Chains
+from loader.lake.chain import FOLD_RECORDS, Chains
 from loader.lake.store import ObjectStore
 
 RECORD_VERSION = 1
@@ -119,9 +119,9 @@ def decode_record(body: bytes) -> RegistryRecord:
         raise ValueError(f"not a registry record: {error}") from error
 
 
-def registry_log(store: ObjectStore) -> Chains[RegistryRecord]:
-    """The registry log of a lake."""
-    return Chains(store, layout.REGISTRY, decode_record)
+def registry_log(store: ObjectStore, *, fold_records: int = FOLD_RECORDS) -> Chains[RegistryRecord]:
+    """The registry log of a lake; ``fold_records`` of a chain make a checkpoint."""
+    return Chains(store, layout.REGISTRY, decode_record, fold_records=fold_records)
 
 
 def accepted_messages(

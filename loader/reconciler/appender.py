@@ -18,6 +18,7 @@ from loader.kafka.dead_letters import DeadLetter, DeadLetterSink, Headers
 from loader.lake.chain import Chains, Lost
 from loader.lake.positions import Evidence, start_offset
 from loader.lake.registry import ControlMessage, RegistryRecord
+from loader.logs import log
 from loader.reconciler.facts import Facts
 from loader.reconciler.judges import Judge
 
@@ -131,6 +132,7 @@ class Appender:
             first = self._next[topic, partition]
             left = _ascending(messages, first)
             if not left:
+                self._fold(topic, partition)
                 return first
             self._check_gaps(topic, partition, first, left)
             record = self._record(topic, partition, first, left)
@@ -138,6 +140,15 @@ class Appender:
             self._next[topic, partition] = (
                 outcome.next if isinstance(outcome, Lost) else record.next
             )
+
+    def _fold(self, topic: str, partition: int) -> None:
+        """Put a checkpoint where the chain is long enough. It is a cache: a failure can wait."""
+        if not self._chains.fold_due(topic, partition):
+            return
+        try:
+            self._chains.fold(topic, partition)
+        except Transient as error:
+            log.warning("chain not folded", topic=topic, partition=partition, error=str(error))
 
     def _check_gaps(
         self, topic: str, partition: int, expected: int, messages: Sequence[Incoming]

@@ -180,3 +180,27 @@ def test_any_delivery_to_any_writers_records_each_message_once(data: st.DataObje
             writers[chosen].append(TOPIC, 0, incoming(*(o for o in offsets if start <= o < stop)))
     writers[0].append(TOPIC, 0, incoming(*offsets))
     assert [m.offset for m in recorded(store)] == offsets
+
+
+def test_a_long_chain_is_folded_and_a_store_that_is_away_does_not_hold_it_up() -> None:
+    class Store(MemoryStore):
+        full = False
+
+        def put_if_absent(self, key: str, body: bytes) -> bool:
+            if self.full and key.startswith("checkpoints/"):
+                raise Unreachable("the store is away")
+            return super().put_if_absent(key, body)
+
+    store = Store()
+    made = Appender(
+        registry_log(store, fold_records=3), Partition(), {TOPIC: judge}, Letters(), writer="test"
+    )
+    store.full = True
+    for offset in range(5):
+        assert made.append(TOPIC, 0, incoming(offset)) == offset + 1
+    assert not list(store.scan("checkpoints/"))
+    store.full = False
+    made.append(TOPIC, 0, incoming(5))
+    assert len(list(store.scan("checkpoints/"))) == 1
+    records = list(registry_log(store).records(TOPIC, 0))
+    assert [record.first for record in records] == list(range(6))
