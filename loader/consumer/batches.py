@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Final, cast
 
-from confluent_kafka import Message
+import numpy as np
 
 from loader import config
-
-#: Bytes that a message takes in memory beside its value: the object, its key, the value's header.
-MESSAGE_BYTES: Final = 320
+from loader.consumer.runs import Run
 
 
 @dataclass(slots=True)
@@ -24,8 +19,10 @@ class Buffer:
         partition: Kafka partition.
         first: the offset at which the batch begins: the chain's tail, whatever message came first.
         epoch: the assignment that this buffer belongs to; a result for another one is stale.
-        messages: in the order of their offsets.
+        runs: its messages in the order of their offsets, as they were polled; none is empty.
+        rows: how many messages these are.
         bytes: sum of the values' sizes.
+        weight: bytes that they hold in memory.
         opened: monotonic time of the first message, seconds.
         ended: where Kafka last said that the partition ends: every message before it was polled.
         ended_at: monotonic time when it said so, seconds.
@@ -35,41 +32,43 @@ class Buffer:
     partition: int
     first: int
     epoch: int
-    messages: list[Message] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    rows: int = 0
     bytes: int = 0
+    weight: int = 0
     opened: float = 0.0
     ended: int = 0
     ended_at: float = 0.0
 
-    def fits(self, messages: Sequence[Message]) -> bool:
+    def fits(self, run: Run) -> bool:
         """Whether these can be the next messages: ascending, and behind what is here."""
-        offset, last = (cast("int", messages[place].offset()) for place in (0, -1))
-        following = cast("int", self.messages[-1].offset()) + 1 if self.messages else self.first
-        return offset >= following and last - offset >= len(messages) - 1
+        offset, last = int(run.offsets[0]), int(run.offsets[-1])
+        return offset >= (self.read or self.first) and last - offset >= len(run) - 1
+
+    @property
+    def read(self) -> int:
+        """The offset after the last message that is here; 0 if none is."""
+        return int(self.runs[-1].offsets[-1]) + 1 if self.runs else 0
 
     def restart(self, offset: int) -> None:
         """Drop what is here; reading begins anew at ``offset``."""
-        self.messages = []
-        self.bytes = 0
+        self._hold([])
         self.first = offset
         self.ended = 0
 
-    def add(self, *messages: Message, now: float) -> None:
-        """Take the next messages."""
-        if not self.messages:
+    def add(self, run: Run, *, now: float) -> None:
+        """Take the next messages; at least one."""
+        if not self.rows:
             self.opened = now
-        self.messages += messages
-        self.bytes += sum(map(len, messages))
-
-    @property
-    def weight(self) -> int:
-        """Bytes that it holds in memory."""
-        return self.bytes + MESSAGE_BYTES * len(self.messages)
+        self.runs.append(run)
+        self.rows += len(run)
+        self.bytes += run.values.size
+        self.weight += run.weight
 
     def closes(self, limits: config.Batch, now: float) -> bool:
         """True if the batch has met a limit. A message larger than the limit is a batch of its own."""
-        return bool(self.messages) and (
-            len(self.messages) >= limits.max_rows
+        return self.rows > 0 and (
+            self.rows >= limits.max_rows
             or self.bytes >= limits.max_bytes
             or now - self.opened >= limits.max_age
         )
@@ -81,21 +80,35 @@ class Buffer:
             position: the offset after everything polled, control records included.
             limits: what was polled beyond them stays for the next batch.
         """
-        count = min(len(self.messages), limits.max_rows)
-        if self.bytes > limits.max_bytes:
-            sizes = enumerate(accumulate(map(len, self.messages)), start=1)
-            count = min(count, next(n for n, size in sizes if size >= limits.max_bytes))
-        taken, left = self.messages[:count], self.messages[count:]
+        taken, left = self._split(limits)
         # Whatever lies between two messages (control records, aborted ones) goes with the first.
-        next_ = cast("int", left[0].offset()) if left else position
-        size = sum(map(len, taken)) if left else self.bytes
-        batch = Batch(
-            self.topic, self.partition, self.first, next_, self.epoch, taken, size, self.opened
-        )
+        next_ = int(left[0].offsets[0]) if left else position
+        batch = Batch(self.topic, self.partition, self.first, next_, self.epoch, taken, self.opened)
         self.first = next_
-        self.messages = left
-        self.bytes -= size
+        self._hold(left)
         return batch
+
+    def _split(self, limits: config.Batch) -> tuple[list[Run], list[Run]]:
+        """Up to the message that meets a limit, and what comes behind it."""
+        rows = size = 0
+        for number, run in enumerate(self.runs):
+            count = min(len(run), limits.max_rows - rows)
+            if size + run.values.size >= limits.max_bytes:
+                wanted = run.values.bounds[0] + limits.max_bytes - size
+                count = min(count, int(np.searchsorted(run.values.bounds[1:], wanted)) + 1)
+            rows, size = rows + count, size + run.values.size
+            if rows >= limits.max_rows or size >= limits.max_bytes:
+                taken = [*self.runs[:number], run.slice(0, count)]
+                if count == len(run):
+                    return taken, self.runs[number + 1 :]
+                return taken, [run.slice(count, len(run)), *self.runs[number + 1 :]]
+        return self.runs, []
+
+    def _hold(self, runs: list[Run]) -> None:
+        self.runs = runs
+        self.rows = sum(map(len, runs))
+        self.bytes = sum(run.values.size for run in runs)
+        self.weight = sum(run.weight for run in runs)
 
 
 @dataclass(slots=True)
@@ -107,11 +120,14 @@ class Batch:
     first: int
     next: int
     epoch: int
-    messages: list[Message]
-    bytes: int
+    runs: list[Run]
     opened: float = 0.0
 
     @property
     def weight(self) -> int:
         """Bytes that it holds in memory, as long as its messages are there."""
-        return self.bytes + MESSAGE_BYTES * len(self.messages)
+        return sum(run.weight for run in self.runs)
+
+    def give(self) -> Run:
+        """Its messages, which it holds no longer."""
+        return Run.concat(self.runs)

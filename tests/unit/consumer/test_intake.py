@@ -17,13 +17,20 @@ LIMITS = config.Batch(max_rows=3, max_bytes=2048, max_age=10.0)
 def run(place: tuple[str, int], offsets: Iterable[int], size: int = 1) -> list[Message]:
     topic, partition = place
     return [
-        Message(topic=topic, partition=partition, offset=n, key=b"k", value=b"x" * size)
+        Message(
+            topic=topic,
+            partition=partition,
+            offset=n,
+            key=b"k",
+            value=b"x" * size,
+            timestamp=(1, n),
+        )
         for n in offsets
     ]
 
 
-def offsets(intake: Intake, place: tuple[str, int]) -> list[int | None]:
-    return [message.offset() for message in intake.buffers[place].messages]
+def offsets(intake: Intake, place: tuple[str, int]) -> list[int]:
+    return [offset for run in intake.buffers[place].runs for offset in run.offsets.tolist()]
 
 
 @pytest.fixture
