@@ -8,7 +8,7 @@ the arena instead: a second array of bytes, whose places are counted on from the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Final
@@ -39,7 +39,7 @@ class Messages:
     """Message values (or keys), joined.
 
     Attributes:
-        source: bytes, with ``PADDING`` zeros behind the last one.
+        source: bytes, with ``PADDING`` more behind the last one.
         bounds: int64, one more than messages: value ``i`` is ``source[bounds[i]:bounds[i + 1]]``. A
             message without a value is empty.
         nulls: which messages have no value; None where all have one.
@@ -64,7 +64,7 @@ class Messages:
         return self.source[self.bounds[place] : self.bounds[place + 1]].tobytes()
 
     def slice(self, start: int, stop: int) -> Messages:
-        """Some of them; the bytes are shared."""
+        """Some of them; the bytes are shared, so what stands behind the last one is the next one."""
         nulls = None if self.nulls is None else self.nulls[start:stop]
         return Messages(self.source, self.bounds[start : stop + 1], nulls)
 
@@ -82,47 +82,10 @@ class Messages:
             filled = [value or b"" for value in values]
         bounds = np.zeros(len(values) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, filled), np.int64, len(values)), out=bounds[1:])
-        _check(bounds[-1])
+        if bounds[-1] > MAX_BYTES // 2:
+            raise ValueError(f"a batch of {bounds[-1]} bytes cannot be decoded")
         joined = b"".join([*filled, bytes(PADDING)])
         return cls(np.frombuffer(joined, np.uint8), bounds, nulls)
-
-    @classmethod
-    def concat(cls, parts: list[Messages]) -> Messages:
-        """Join what was joined. Empties the list as it goes: what is copied can be freed.
-
-        Raises:
-            ValueError: they hold 1 GiB or more.
-        """
-        total = sum(part.size for part in parts)
-        _check(total)
-        source = np.empty(total + PADDING, np.uint8)
-        source[total:] = 0
-        bounds = np.zeros(sum(map(len, parts)) + 1, np.int64)
-        nulls = None
-        if any(part.nulls is not None for part in parts):
-            nulls = np.zeros(len(bounds) - 1, np.bool_)
-        row = place = 0
-        for part in _given_away(parts):
-            rows, size = slice(row, row + len(part)), part.size
-            bounds[row + 1 : row + len(part) + 1] = part.bounds[1:] - (part.bounds[0] - place)
-            source[place : place + size] = part.source[part.bounds[0] : part.bounds[-1]]
-            if nulls is not None and part.nulls is not None:
-                nulls[rows] = part.nulls
-            row, place = rows.stop, place + size
-        # Compiled code is made for one kind of array: that of `join`.
-        source.flags.writeable = False
-        return cls(source, bounds, nulls)
-
-
-def _check(size: int) -> None:
-    if size > MAX_BYTES // 2:
-        raise ValueError(f"a batch of {size} bytes cannot be decoded")
-
-
-def _given_away(parts: list[Messages]) -> Iterator[Messages]:
-    parts.reverse()
-    while parts:
-        yield parts.pop()
 
 
 class Arena:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loader import config
-from loader.consumer.runs import Run
+from loader.consumer.runs import Collected, Run
 
 
 @dataclass(slots=True)
@@ -19,10 +19,7 @@ class Buffer:
         partition: Kafka partition.
         first: the offset at which the batch begins: the chain's tail, whatever message came first.
         epoch: the assignment that this buffer belongs to; a result for another one is stale.
-        runs: its messages in the order of their offsets, as they were polled; none is empty.
-        rows: how many messages these are.
-        bytes: sum of the values' sizes.
-        weight: bytes that they hold in memory.
+        held: its messages.
         opened: monotonic time of the first message, seconds.
         ended: where Kafka last said that the partition ends: every message before it was polled.
         ended_at: monotonic time when it said so, seconds.
@@ -32,10 +29,7 @@ class Buffer:
     partition: int
     first: int
     epoch: int
-    runs: list[Run] = field(default_factory=list)
-    rows: int = 0
-    bytes: int = 0
-    weight: int = 0
+    held: Collected = field(default_factory=Collected)
     opened: float = 0.0
     ended: int = 0
     ended_at: float = 0.0
@@ -43,16 +37,21 @@ class Buffer:
     def fits(self, run: Run) -> bool:
         """Whether these can be the next messages: ascending, and behind what is here."""
         offset, last = int(run.offsets[0]), int(run.offsets[-1])
-        return offset >= (self.read or self.first) and last - offset >= len(run) - 1
+        return offset >= (self.held.read or self.first) and last - offset >= len(run) - 1
 
     @property
-    def read(self) -> int:
-        """The offset after the last message that is here; 0 if none is."""
-        return int(self.runs[-1].offsets[-1]) + 1 if self.runs else 0
+    def rows(self) -> int:
+        """How many messages are here."""
+        return self.held.rows
+
+    @property
+    def weight(self) -> int:
+        """Bytes that they hold in memory."""
+        return self.held.weight
 
     def restart(self, offset: int) -> None:
         """Drop what is here; reading begins anew at ``offset``."""
-        self._hold([])
+        self.held = Collected()
         self.first = offset
         self.ended = 0
 
@@ -60,16 +59,13 @@ class Buffer:
         """Take the next messages; at least one."""
         if not self.rows:
             self.opened = now
-        self.runs.append(run)
-        self.rows += len(run)
-        self.bytes += run.values.size
-        self.weight += run.weight
+        self.held.add(run)
 
     def closes(self, limits: config.Batch, now: float) -> bool:
         """True if the batch has met a limit. A message larger than the limit is a batch of its own."""
         return self.rows > 0 and (
             self.rows >= limits.max_rows
-            or self.bytes >= limits.max_bytes
+            or self.held.bytes >= limits.max_bytes
             or now - self.opened >= limits.max_age
         )
 
@@ -80,54 +76,43 @@ class Buffer:
             position: the offset after everything polled, control records included.
             limits: what was polled beyond them stays for the next batch.
         """
-        taken, left = self._split(limits)
+        run, self.held = self.held.take(), Collected()
+        count = _within(run, limits)
         # Whatever lies between two messages (control records, aborted ones) goes with the first.
-        next_ = int(left[0].offsets[0]) if left else position
-        batch = Batch(self.topic, self.partition, self.first, next_, self.epoch, taken, self.opened)
+        next_ = int(run.offsets[count]) if count < len(run) else position
+        if count < len(run):
+            self.held.add(run.slice(count, len(run)))
+            run = run.slice(0, count)
+        batch = Batch(self.topic, self.partition, self.first, next_, self.epoch, run, self.opened)
         self.first = next_
-        self._hold(left)
         return batch
 
-    def _split(self, limits: config.Batch) -> tuple[list[Run], list[Run]]:
-        """Up to the message that meets a limit, and what comes behind it."""
-        rows = size = 0
-        for number, run in enumerate(self.runs):
-            count = min(len(run), limits.max_rows - rows)
-            if size + run.values.size >= limits.max_bytes:
-                wanted = run.values.bounds[0] + limits.max_bytes - size
-                count = min(count, int(np.searchsorted(run.values.bounds[1:], wanted)) + 1)
-            rows, size = rows + count, size + run.values.size
-            if rows >= limits.max_rows or size >= limits.max_bytes:
-                taken = [*self.runs[:number], run.slice(0, count)]
-                if count == len(run):
-                    return taken, self.runs[number + 1 :]
-                return taken, [run.slice(count, len(run)), *self.runs[number + 1 :]]
-        return self.runs, []
 
-    def _hold(self, runs: list[Run]) -> None:
-        self.runs = runs
-        self.rows = sum(map(len, runs))
-        self.bytes = sum(run.values.size for run in runs)
-        self.weight = sum(run.weight for run in runs)
+def _within(run: Run, limits: config.Batch) -> int:
+    """Messages up to the one that meets a limit, or all."""
+    count = min(len(run), limits.max_rows)
+    if run.values.size >= limits.max_bytes:
+        wanted = run.values.bounds[0] + limits.max_bytes
+        count = min(count, int(np.searchsorted(run.values.bounds[1:], wanted)) + 1)
+    return count
 
 
 @dataclass(slots=True)
 class Batch:
-    """Messages of one partition that cover offsets ``[first, next)``; Kafka may have gaps inside."""
+    """Messages of one partition that cover offsets ``[first, next)``; Kafka may have gaps inside.
+
+    ``run`` is None once they are decoded and nobody needs them here.
+    """
 
     topic: str
     partition: int
     first: int
     next: int
     epoch: int
-    runs: list[Run]
+    run: Run | None
     opened: float = 0.0
 
     @property
     def weight(self) -> int:
         """Bytes that it holds in memory, as long as its messages are there."""
-        return sum(run.weight for run in self.runs)
-
-    def give(self) -> Run:
-        """Its messages, which it holds no longer."""
-        return Run.concat(self.runs)
+        return self.run.weight if self.run else 0

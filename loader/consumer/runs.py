@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from confluent_kafka import Message
 
+from loader.codec.joining import Joining
 from loader.codec.spans import Messages
 
 Header = tuple[str, bytes | None]
@@ -74,23 +75,62 @@ class Run:
             {n - start: given for n, given in self.headers.items() if start <= n < stop},
         )
 
-    @classmethod
-    def concat(cls, runs: list[Run]) -> Run:
-        """Runs one after the other as one. Empties the list: what is copied can be freed.
+
+class Collected:
+    """Messages of one partition as they come; nothing is copied when they are taken.
+
+    Attributes:
+        rows: how many there are.
+        weight: bytes that they hold in memory.
+    """
+
+    def __init__(self) -> None:
+        self._offsets: list[npt.NDArray[np.int64]] = []
+        self._arrival: list[npt.NDArray[np.int64]] = []
+        self._values = Joining()
+        self._keys = Joining()
+        self._headers: dict[int, Sequence[Header]] = {}
+        self.rows = 0
+        self.weight = 0
+
+    @property
+    def bytes(self) -> int:
+        """The sum of the values' sizes."""
+        return self._values.size
+
+    @property
+    def read(self) -> int:
+        """The offset after the last message; 0 if there is none."""
+        return int(self._offsets[-1][-1]) + 1 if self._offsets else 0
+
+    @property
+    def oldest_ms(self) -> int:
+        """Kafka's time of the first message; -1 if there is none."""
+        return int(self._arrival[0][0]) if self._arrival else -1
+
+    def add(self, run: Run) -> None:
+        """Take the next messages; at least one.
 
         Raises:
             ValueError: the values hold 1 GiB or more.
         """
-        headers: dict[int, Sequence[Header]] = {}
-        first = 0
-        for run in runs:
-            headers |= {first + place: given for place, given in run.headers.items()}
-            first += len(run)
-        offsets = np.concatenate([run.offsets for run in runs] or [_NONE])
-        arrival = np.concatenate([run.arrival_ms for run in runs] or [_NONE])
-        values, keys = [run.values for run in runs], [run.keys for run in runs]
-        runs.clear()
-        return cls(offsets, arrival, Messages.concat(values), Messages.concat(keys), headers)
+        self._values.add(run.values)
+        self._keys.add(run.keys)
+        self._offsets.append(run.offsets)
+        self._arrival.append(run.arrival_ms)
+        self._headers |= {self.rows + place: given for place, given in run.headers.items()}
+        self.rows += len(run)
+        self.weight += run.weight
+
+    def take(self) -> Run:
+        """All messages."""
+        return Run(
+            offsets=np.concatenate(self._offsets or [_NONE]),
+            arrival_ms=np.concatenate(self._arrival or [_NONE]),
+            values=self._values.take(),
+            keys=self._keys.take(),
+            headers=self._headers,
+        )
 
 
 _NONE = np.empty(0, np.int64)

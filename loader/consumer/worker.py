@@ -20,7 +20,7 @@ from loader.consumer.batches import Buffer
 from loader.consumer.effects import Effect, Effects
 from loader.consumer.folder import Folder
 from loader.consumer.intake import Intake
-from loader.consumer.memory import keep_freed_memory
+from loader.consumer.memory import tune_allocator
 from loader.consumer.memory_limit import water_marks
 from loader.consumer.observer import Observer, PartitionState
 from loader.consumer.pipeline import Pipeline
@@ -45,7 +45,7 @@ from loader.logs import log
 #: out of the client's objects. Ten times as many cost two thirds more CPU a message.
 _POLL_MESSAGES = 1_000
 _POLL_SECONDS = 0.1
-#: Seconds between two runs of the cyclic collector over what came since: it visits every message held.
+#: Seconds between two runs of the cyclic collector over what came since.
 _GARBAGE_SECONDS = 10.0
 #: Seconds that a rebalance or a stop waits for batches in writing.
 _DRAIN_SECONDS = 20.0
@@ -113,8 +113,8 @@ class Worker:
             Unreachable: Kafka or the lake stayed away.
         """
         self._target = target
-        keep_freed_memory()
-        # Millions of short-lived Message objects make the cyclic collector run for nothing.
+        tune_allocator()
+        # Thousands of short-lived Message objects a poll make the cyclic collector run for nothing.
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -203,7 +203,7 @@ class Worker:
             except KafkaException:
                 high = -1
             durable = self._pipeline.end(place)
-            oldest = int(buffer.runs[0].arrival_ms[0]) if buffer.runs else -1
+            oldest = buffer.held.oldest_ms
             if durable < buffer.first:
                 # What is older is being written, and its times are no longer at hand.
                 oldest = -1
@@ -211,7 +211,7 @@ class Worker:
 
     def _out_of_range(self, place: Place, said: str) -> LoaderError:
         buffer = self._buffers.get(place)
-        position = buffer.read or buffer.first if buffer else 0
+        position = buffer.held.read or buffer.first if buffer else 0
         return offset_out_of_range(self._starts.evidence(self._consumer, *place), position, said)
 
     def _caught_up(self) -> bool:

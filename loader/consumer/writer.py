@@ -137,16 +137,19 @@ class BatchWriter:
     def prepare(self, batch: Batch) -> Prepared:
         """Decode, sort and encode a batch; its data files begin to be uploaded.
 
-        The batch gives its messages away.
+        The batch holds its messages no longer.
 
         Raises:
             Unreachable: a writer's schema cannot be fetched now; nothing was changed.
         """
         ticket = self._ask()
-        with self._steps.timed("join"):
-            run = batch.give()
+        run = batch.run
+        if run is None:
+            raise ValueError("this batch was prepared before")
         with self._steps.timed("decode"):
             decoded = self._decoder(batch.topic).decode_joined(run.values)
+        # Not before: where a writer's schema cannot be fetched now, this is tried again.
+        batch.run = None
         letters = [letter(batch, run, refused) for refused in decoded.rejected]
         record = self._record(batch, decoded, run)
         lineage = Lineage(batch.topic, batch.partition, run.offsets, run.arrival_ms)

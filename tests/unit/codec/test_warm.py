@@ -8,6 +8,7 @@ from loader.codec import avro_kernel, gather, json_kernel
 from loader.codec.decoders import decoder
 from loader.codec.encode import encode_avro, encode_json
 from loader.codec.fields import FormatName
+from loader.codec.joining import Joining
 from loader.codec.schemas import ShippedSchemas
 from loader.codec.spans import Messages
 from loader.codec.warm import warm_up
@@ -36,10 +37,9 @@ def test_what_is_warm_is_not_compiled_again(written: FormatName) -> None:
         encode_json(EVENT) if written == "json" else encode_avro(EVENT, schema_id=1, schema=schema)
     )
     made = decoder("events", written, schemas)
-    for messages in (
-        Messages.join([value, None, b"\x00"]),
-        Messages.concat([Messages.join([value]), Messages.join([value, b""])]),
-    ):
+    joining = Joining()
+    joining.add(Messages.join([value, b""]))
+    for messages in (Messages.join([value, None, b"\x00"]), joining.take()):
         decoded = made.decode_joined(messages)
         assert decoded.rows.num_rows
         decoded.take(decoded.positions[:1] * 0)

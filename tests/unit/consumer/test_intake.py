@@ -9,6 +9,7 @@ from confluent_kafka import Message
 
 from loader import config
 from loader.consumer.intake import Intake
+from loader.consumer.runs import Collected
 
 A, B = ("t", 0), ("t", 1)
 LIMITS = config.Batch(max_rows=3, max_bytes=2048, max_age=10.0)
@@ -30,7 +31,12 @@ def run(place: tuple[str, int], offsets: Iterable[int], size: int = 1) -> list[M
 
 
 def offsets(intake: Intake, place: tuple[str, int]) -> list[int]:
-    return [offset for run in intake.buffers[place].runs for offset in run.offsets.tolist()]
+    """What is held of a partition. It is taken out for that, and put back."""
+    buffer = intake.buffers[place]
+    run, buffer.held = buffer.held.take(), Collected()
+    if len(run):
+        buffer.held.add(run)
+    return list(run.offsets.tolist())
 
 
 @pytest.fixture

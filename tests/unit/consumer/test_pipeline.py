@@ -80,7 +80,7 @@ def batch(first: int, partition: int = 0) -> Batch:
     message = Message(
         topic="t", partition=partition, offset=first, key=b"", value=b"x" * 52, timestamp=(1, 0)
     )
-    return Batch("t", partition, first, first + 10, 1, [Run.of([message])])
+    return Batch("t", partition, first, first + 10, 1, Run.of([message]))
 
 
 @pytest.fixture
