@@ -20,6 +20,9 @@ SETTINGS = {
     "default_transaction_isolation": "repeatable read",
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
+    # What the md5 challenge of the log-in is checked against.
+    "password_encryption": "md5",
+    "md5_password_warnings": "off",
     # Redshift joins equal keys by hash or merge; PostgreSQL, without statistics on a fresh stage,
     # would loop over it.
     "enable_nestloop": "off",

@@ -25,13 +25,14 @@ _NO_FUNCTION = frozenset((
     "gen_random_uuid", "nextval", "currval", "setval", "lastval", "json_agg", "jsonb_agg",
     "to_json", "to_jsonb", "row_to_json", "json_build_object", "jsonb_build_object", "unnest",
     "json_each", "json_object_agg", "make_interval", "make_timestamp", "make_date", "num_nulls",
-    "date_bin", "random_normal", "bool_and_agg", "every", "mode", "array_to_string",
+    "date_bin", "random_normal", "bool_and_agg", "every", "mode",
 ))  # fmt: skip
 _LEADER_CALLS = frozenset((
     "now", "age", "current_schema", "current_schemas", "has_table_privilege",
     "has_schema_privilege", "has_database_privilege", "has_column_privilege",
     "has_any_column_privilege", "current_setting", "set_config", "generate_series",
     "pg_get_viewdef", "pg_get_userbyid", "pg_table_is_visible", "obj_description",
+    "array_to_string",
 ))  # fmt: skip
 _LEADER_WORDS = (
     "current_timestamp", "current_time", "localtime", "localtimestamp", "current_schema",
@@ -69,7 +70,7 @@ def _operator(tokens: Sequence[Token], at: int) -> None:
     token, after = tokens[at], _peek(tokens, at + 1)
     if token.text in _NO_OPERATOR:
         raise SqlError("42883", f"operator does not exist: character varying {token.text} unknown")
-    if token.text == "[":
+    if token.text == "[" and not (at and tokens[at - 1].is_word("array")):
         raise not_here("array or PartiQL navigation")
     if token.text == "::" and after.kind is Kind.WORD and after.value in _NO_TYPE:
         raise SqlError("42704", f'type "{after.value}" does not exist')
@@ -90,8 +91,6 @@ def _word(tokens: Sequence[Token], at: int) -> None:
         raise syntax_error(third.text)
     if token.is_word("as") and after.is_word(*_NO_TYPE) and third.is_op(")"):
         raise SqlError("42704", f'type "{after.value}" does not exist')
-    if token.is_word("array") and after.is_op("["):
-        raise unsupported(LEADER_ONLY)
     if token.is_word("for") and after.is_word("update", "share") and not third.is_name:
         raise unsupported(f"SELECT FOR {after.text.upper()} is not supported")
     if token.is_word("over") and after.is_op("("):
@@ -161,6 +160,7 @@ def _leader_only(tokens: Sequence[Token]) -> None:
         and (
             (token.value in _LEADER_CALLS and _peek(tokens, at + 1).is_op("("))
             or token.is_word(*_LEADER_WORDS)
+            or (token.is_word("array") and _peek(tokens, at + 1).is_op("["))
         )
         for at, token in enumerate(tokens)
     )

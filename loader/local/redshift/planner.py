@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from loader.local.redshift import views
+from loader.local.redshift import lateral, views
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.faults import Faults
@@ -92,6 +92,8 @@ class Planner:
                 # The look-up takes the transaction's snapshot, so the lock has to come first.
                 await self._session.run(f"LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")
             expanded = await views.expand(folded, self._shared.late_views, self._session)
+        if not self._session.failed:
+            expanded = await lateral.resolve(expanded, self._session)
         plan = translate(expanded, source, self._session.state)
         if isinstance(plan, Pass) and expanded is not folded:
             return Pass(plan.sql, plan.lock, plan.copy_state, late_bound=True)

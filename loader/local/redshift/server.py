@@ -137,7 +137,7 @@ class StandIn:
         if isinstance(first, login.Cancel):
             await self._cancel(first)
             return None
-        await login.authenticate(first, self.config, messages, client.send)
+        await login.authenticate(first, self.config, messages, client.send, self._side.query)
         backend = await login.open_backend(first, self.config, client.send)
         log_line("session", user=first.get("user"), application=first.get("application_name"))
         return backend

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from loader.local.redshift import deny, grants, views
+from loader.local.redshift import deny, grants, principals, views
 from loader.local.redshift.alter import alter_table
+from loader.local.redshift.catalog_refs import to_shims
 from loader.local.redshift.copy_grammar import parse_copy
 from loader.local.redshift.copy_load import copy_script
 from loader.local.redshift.create import create_table
@@ -63,7 +64,7 @@ def query(tokens: Sequence[Token]) -> Pass:
     """A query or a write, with its expressions rewritten."""
     deny.check(tokens)
     copy_state = any(token.is_word(*_COPY_STATE) for token in tokens)
-    sql = render(limit_for_top(rewrite(tokens)))
+    sql = render(limit_for_top(rewrite(to_shims(tokens))))
     return Pass(sql, lock_target(tokens), copy_state)
 
 
@@ -127,8 +128,8 @@ def _create(tokens: list[Token], source: str) -> Plan:
         raise unsupported(f"{_NO_CREATE[kind]} are not supported")
     if kind in _NOT_HERE_CREATE:
         raise not_here(f"CREATE {kind.upper()}")
-    if kind in ("schema", "user", "group", "role"):
-        return grants.create_principal(tokens, kind)
+    if kind in principals.CREATE:
+        return principals.CREATE[kind](tokens)
     raise syntax_error(tokens[1].text if len(tokens) > 1 else "CREATE")
 
 
@@ -168,7 +169,9 @@ def _alter(tokens: list[Token], _source: str) -> Plan:
         return alter_table(tokens)
     if kind == "default":
         return grants.default_privileges(tokens)
-    if kind in ("user", "group", "role", "schema"):
+    if kind in principals.ALTER:
+        return principals.ALTER[kind](tokens)
+    if kind == "schema":
         return Pass(render(tokens))
     if kind == "view":
         raise syntax_error(tokens[1].text)
@@ -177,7 +180,9 @@ def _alter(tokens: list[Token], _source: str) -> Plan:
 
 def _drop(tokens: list[Token], _source: str) -> Plan:
     kind = tokens[1].value if len(tokens) > 1 else ""
-    if kind in ("table", "view", "schema", "user", "group", "role"):
+    if kind in ("user", "group", "role"):
+        return principals.drop_principal(tokens, kind)
+    if kind in ("table", "view", "schema"):
         return Pass(render(tokens))
     if kind in _NO_CREATE or kind == "index":
         raise unsupported(f"DROP {kind.upper()} is not supported")

@@ -252,7 +252,7 @@ def test_grants_and_principals(tables: Sql, schema: str) -> None:
     tables("COMMENT ON TABLE t IS 'kept'")
     assert tables.value("SELECT remarks FROM svv_all_tables WHERE schema_name = %s "
                         "AND table_name = 't'", schema) == "kept"  # fmt: skip
-    assert tables.error("GRANT DROP ON t TO PUBLIC")["M"].startswith("stand-in: privilege DROP")
+    tables("GRANT DROP ON t TO PUBLIC")
 
 
 def test_long_names_inside_an_old_snapshot(connect: Connect, sql: Sql, schema: str) -> None:
