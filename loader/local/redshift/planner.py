@@ -10,6 +10,7 @@ from loader.local.redshift import lateral, views
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.faults import Faults
+from loader.local.redshift.history import History
 from loader.local.redshift.names import REDSHIFT_MAX, LongNames, cut_bytes, is_long, shorten
 from loader.local.redshift.plan import Engine, LoadLog, Pass, Plan
 from loader.local.redshift.refs import lock_target
@@ -38,6 +39,7 @@ class Shared:
     faults: Faults
     log: LoadLog
     store: NameStore
+    history: History
     event: Callable[..., None]
     names: LongNames = field(default_factory=LongNames)
     late_views: set[str] = field(default_factory=set)
@@ -84,6 +86,7 @@ class Planner:
             SqlError: Redshift would refuse it, or the stand-in has to.
         """
         folded = [await self._fold(token) for token in tokens]
+        await self._shared.history.read_by(folded)
         await self._name_in_transaction(folded)
         expanded = folded
         if not self._session.failed and views.mentions(folded, self._shared.late_views):

@@ -20,6 +20,7 @@ from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errormap import error_fields, to_redshift
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.faults import Dropped, Faults
+from loader.local.redshift.history import History, SessionNote, now
 from loader.local.redshift.names import LongNames
 from loader.local.redshift.planner import Shared
 from loader.local.redshift.session import Session
@@ -73,6 +74,7 @@ class StandIn:
             faults=Faults(self.config.control_file),
             log=self._side,
             store=self._side,
+            history=History(self._side.query),
             event=log_line,
         )
         for (long,) in await self._side.query("SELECT long FROM pg_stand_in.long_name"):
@@ -96,6 +98,9 @@ class StandIn:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._shared is not None:
+            with contextlib.suppress(SqlError, Unreachable, OSError):
+                await self._shared.history.flush()
         await self._side.close()
         log_line("stopped")
 
@@ -112,7 +117,7 @@ class StandIn:
             backend = await self._login(messages, client)
             if backend is not None and self._shared is not None:
                 client.start()
-                await Session(client, backend, self._shared).serve()
+                await self._serve(client, backend, self._shared)
             abort = False
         except Dropped:
             log_line("dropped on purpose")
@@ -131,6 +136,16 @@ class StandIn:
             if backend is not None:
                 backend.abort()
             await client.close(abort=abort)
+
+    async def _serve(self, client: Client, backend: Backend, shared: Shared) -> None:
+        session = Session(client, backend, shared)
+        shared.history.came(
+            SessionNote(backend.user, backend.pid, backend.application, now()),
+        )
+        try:
+            await session.serve()
+        finally:
+            shared.history.left(backend.pid)
 
     async def _login(self, messages: wire.Reader, client: Client) -> Backend | None:
         first = await login.first_packet(messages, client.send)

@@ -10,15 +10,17 @@ from loader.local.redshift.catalog_refs import to_shims
 from loader.local.redshift.copy_grammar import parse_copy
 from loader.local.redshift.copy_load import copy_script
 from loader.local.redshift.create import create_table
+from loader.local.redshift.delegated import with_privilege
 from loader.local.redshift.errors import SqlError, not_here, syntax_error, unsupported
 from loader.local.redshift.maintenance import analyze, lock, truncate, vacuum
 from loader.local.redshift.plan import Engine, Pass, Plan, Script, SessionState
 from loader.local.redshift.refs import dotted, lock_target, name_end
 from loader.local.redshift.rewrite import limit_for_top, rewrite
-from loader.local.redshift.settings import reset_parameter, set_parameter, show_parameter
+from loader.local.redshift.settings import reset_parameter, set_parameter
+from loader.local.redshift.show import show
 from loader.local.redshift.tokens import Token, literal, render
 
-_COPY_STATE = ("pg_last_copy_count", "pg_last_copy_id")
+_COPY_STATE = ("pg_last_copy_count", "pg_last_copy_id", "pg_last_query_id")
 _NO_CREATE = {
     "trigger": "triggers", "sequence": "sequences", "rule": "rules", "domain": "domains",
     "type": "user-defined types", "extension": "extensions", "tablespace": "tablespaces",
@@ -166,7 +168,7 @@ def _create_view(tokens: list[Token], *, or_replace: bool) -> Plan:
 def _alter(tokens: list[Token], _source: str) -> Plan:
     kind = tokens[1].value if len(tokens) > 1 else ""
     if kind == "table":
-        return alter_table(tokens)
+        return with_privilege(tokens, alter_table(tokens), "ALTER")
     if kind == "default":
         return grants.default_privileges(tokens)
     if kind in principals.ALTER:
@@ -182,7 +184,9 @@ def _drop(tokens: list[Token], _source: str) -> Plan:
     kind = tokens[1].value if len(tokens) > 1 else ""
     if kind in ("user", "group", "role"):
         return principals.drop_principal(tokens, kind)
-    if kind in ("table", "view", "schema"):
+    if kind in ("table", "view"):
+        return with_privilege(tokens, Pass(render(tokens)), "DROP")
+    if kind == "schema":
         return Pass(render(tokens))
     if kind in _NO_CREATE or kind == "index":
         raise unsupported(f"DROP {kind.upper()} is not supported")
@@ -227,7 +231,7 @@ _HANDLERS: dict[str, Callable[[list[Token], str], Plan]] = {
     "lock": lambda tokens, _: lock(tokens),
     "grant": lambda tokens, _: grants.grant(tokens),
     "revoke": lambda tokens, _: grants.grant(tokens),
-    "show": lambda tokens, _: show_parameter(tokens),
+    "show": lambda tokens, _: show(tokens),
     "reset": lambda tokens, _: reset_parameter(tokens),
     "cancel": _cancel,
     "unload": _absent("UNLOAD"),

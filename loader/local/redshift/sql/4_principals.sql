@@ -66,6 +66,17 @@ BEGIN
     END IF;
 END $$;
 
+-- DROP and ALTER by somebody who was granted it: PostgreSQL leaves them to the owner. The proxy calls
+-- this only after it has seen the privilege; the check here is for anybody else.
+CREATE OR REPLACE FUNCTION pg_stand_in.as_owner(rel regclass, privilege text, command text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF NOT has_table_privilege(session_user, rel, privilege) THEN
+        PERFORM pg_stand_in.fail('42501', format('must be owner of relation %s', rel));
+    END IF;
+    EXECUTE command;
+END $$;
+
 CREATE SCHEMA IF NOT EXISTS pg_redshift;
 
 CREATE OR REPLACE FUNCTION pg_redshift.pg_get_userbyid(id oid) RETURNS name
@@ -108,7 +119,7 @@ CREATE OR REPLACE VIEW pg_catalog.svv_user_info AS
         usecatupd AS catalog_update, useconnlimit AS connection_limit, syslogaccess AS syslog_access,
         last_ddl_ts AS last_ddl_timestamp, sessiontimeout AS session_timeout, external_user_id
     FROM pg_catalog.pg_user_info
-    WHERE pg_stand_in.is_superuser() OR usename = current_user::text;
+    WHERE (SELECT pg_stand_in.is_superuser()) OR usename = current_user::text;
 
 CREATE OR REPLACE VIEW pg_stand_in.membership AS
     SELECT m.member, m.roleid, pg_stand_in.kind_of(u.rolname::text) AS member_kind,
@@ -123,14 +134,14 @@ CREATE OR REPLACE VIEW pg_catalog.svv_roles AS
             WHERE w.roleid = r.oid) AS role_owner,
         NULL::text AS external_id
     FROM pg_roles r WHERE pg_stand_in.kind_of(r.rolname::text) = 'role'
-      AND (pg_stand_in.is_superuser() OR pg_has_role(r.oid, 'MEMBER'));
+      AND ((SELECT pg_stand_in.is_superuser()) OR pg_has_role(r.oid, 'MEMBER'));
 CREATE OR REPLACE VIEW pg_catalog.svv_user_grants AS
     SELECT member::int AS user_id, member_name AS user_name, roleid::int AS role_id, role_name,
         admin_option
     FROM pg_stand_in.membership WHERE member_kind = 'user' AND role_kind = 'role'
-      AND (pg_stand_in.is_superuser() OR member_name = current_user::text);
+      AND ((SELECT pg_stand_in.is_superuser()) OR member_name = current_user::text);
 CREATE OR REPLACE VIEW pg_catalog.svv_role_grants AS
     SELECT member::int AS role_id, member_name AS role_name, roleid::int AS granted_role_id,
         role_name AS granted_role_name
     FROM pg_stand_in.membership WHERE member_kind = 'role' AND role_kind = 'role'
-      AND (pg_stand_in.is_superuser() OR pg_has_role(member, 'MEMBER'));
+      AND ((SELECT pg_stand_in.is_superuser()) OR pg_has_role(member, 'MEMBER'));

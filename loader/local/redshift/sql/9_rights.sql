@@ -2,7 +2,7 @@
 GRANT USAGE ON SCHEMA pg_stand_in, pg_redshift TO PUBLIC;
 GRANT SELECT ON pg_stand_in.relation, pg_stand_in.encoding, pg_stand_in.informational_key,
     pg_stand_in.late_view, pg_stand_in.long_name, pg_stand_in.user_option, pg_stand_in.assume_role,
-    pg_stand_in.attributes, pg_stand_in.key, pg_stand_in.membership TO PUBLIC;
+    pg_stand_in.attributes, pg_stand_in.key, pg_stand_in.membership, pg_stand_in.known_grants TO PUBLIC;
 GRANT INSERT ON pg_stand_in.long_name, pg_stand_in.late_view TO PUBLIC;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA pg_stand_in TO PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA pg_redshift TO PUBLIC;
@@ -17,7 +17,9 @@ BEGIN
     END LOOP;
 END $$;
 -- Visible to superusers only (AWS docs: the page of each view). GRANT SELECT by a superuser opens them.
-REVOKE SELECT ON pg_catalog.svv_table_info, pg_catalog.svl_user_info FROM PUBLIC;
+REVOKE SELECT ON pg_catalog.svv_table_info, pg_catalog.svl_user_info, pg_catalog.stl_commit_stats,
+    pg_catalog.stl_tr_conflict, pg_catalog.stl_connection_log, pg_catalog.sys_transaction_history,
+    pg_catalog.stv_slices, pg_catalog.stv_partitions, pg_catalog.stv_node_storage_capacity FROM PUBLIC;
 
 -- On Redshift every user may use and create in the schema public (AWS docs: Schemas).
 GRANT USAGE, CREATE ON SCHEMA public TO PUBLIC;
