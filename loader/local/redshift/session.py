@@ -9,6 +9,7 @@ the client's statement, which ends with the client's own Sync.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from loader.local.redshift import wire
@@ -26,6 +27,7 @@ from loader.local.redshift.tokens import Token, split, tokenize
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
 _OPENING = ("BEGIN", "START TRANSACTION")
 _ENDING = ("COMMIT", "ROLLBACK")
+_ENDS = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -370,5 +372,8 @@ class Session:
             return
         if when == "after" and not self.in_transaction:
             await self._backend.sync()  # the statement stands before the client is lost
+        elif rule.error is not None and _ENDS.match(source):
+            await self.run("ROLLBACK")  # a COMMIT that fails ends its transaction
+            self._block = "I"
         self._shared.event("fault", action=rule.action, when=when, match=rule.match)
         await act(rule, self._client.gone)
