@@ -9,6 +9,10 @@ from loader.local.redshift.errors import SqlError
 from loader.local.redshift.names import LongNames
 
 _NULL = re.compile(r'null value in column "(?P<column>[^"]+)"')
+# Redshift begins these with a capital letter, and no other.
+_CAPITAL = re.compile(
+    r'relation ".*" already exists$|(table|view) ".*" does not exist|schema ".*" already exists'
+)
 # A nested BEGIN and a stray COMMIT or ROLLBACK are accepted in silence.
 _SILENT_NOTICES = frozenset({"25001", "25P01"})
 _SERIALIZATION = (
@@ -30,8 +34,11 @@ def to_redshift(error: SqlError) -> SqlError:
         code, message, detail = "XX000", "Found multiple matches to update the same tuple.", ""
     elif code == "428C9":
         code, message, detail = "0A000", "cannot set an identity column to a value", ""
+    elif _CAPITAL.match(message):
+        message = message[:1].upper() + message[1:]
     elif code == "57014":
         message = "Query cancelled on user's request" if "user request" in message else message
+    message = message.replace("pg_stand_in.", "")
     hint = "" if (code, detail) != (error.code, error.detail) else error.hint
     return SqlError(code, message, detail, error.severity, hint)
 

@@ -289,6 +289,8 @@ class Session:
             if not self.in_transaction:
                 await self.run("SHOW server_version")  # LOCK wants to be second in a pipeline
             await self.run(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
+        if plan.check:
+            await self.run(plan.check)
 
     def _prepared(self, name: str) -> Prepared:
         try:
