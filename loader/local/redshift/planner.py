@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from loader.local.redshift import lateral, views
+from loader.local.redshift import functions, lateral, views
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.faults import Faults
@@ -33,6 +33,7 @@ class Shared:
         late_views: names that are or were a late-binding view, without schema; a statement that
             mentions none of them needs no look-up.
         event: writes one line to the log.
+        refused_functions: those of the backend that Redshift does not have.
     """
 
     config: StandInConfig
@@ -43,6 +44,7 @@ class Shared:
     event: Callable[..., None]
     names: LongNames = field(default_factory=LongNames)
     late_views: set[str] = field(default_factory=set)
+    refused_functions: frozenset[str] = frozenset()
 
 
 class Session(Engine, Protocol):
@@ -98,8 +100,9 @@ class Planner:
         if not self._session.failed:
             expanded = await lateral.resolve(expanded, self._session)
         plan = translate(expanded, source, self._session.state)
+        functions.check(folded, self._shared.refused_functions)
         if isinstance(plan, Pass) and expanded is not folded:
-            return Pass(plan.sql, plan.lock, plan.copy_state, late_bound=True)
+            return replace(plan, late_bound=True)
         return plan
 
     async def _name_in_transaction(self, tokens: Sequence[Token]) -> None:

@@ -20,6 +20,7 @@ from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errormap import error_fields, to_redshift
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.faults import Dropped, Faults
+from loader.local.redshift.functions import not_redshifts
 from loader.local.redshift.history import History, SessionNote, now
 from loader.local.redshift.names import LongNames
 from loader.local.redshift.planner import Shared
@@ -81,6 +82,11 @@ class StandIn:
             shared.names.add(str(long))
         views = "SELECT c.relname FROM pg_stand_in.late_view v JOIN pg_class c ON c.oid = v.relid"
         shared.late_views.update(str(view) for (view,) in await self._side.query(views))
+        called = (
+            "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace"
+        )
+        known = [str(name) for (name,) in await self._side.query(called)]
+        shared.refused_functions = not_redshifts(known)
         self._shared = shared
         listen = self.config.listen
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ from loader.local.redshift.tokens import Token, split, tokenize
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
 _OPENING = ("BEGIN", "START TRANSACTION")
 _ENDING = ("COMMIT", "ROLLBACK")
+_ENDS = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -300,6 +302,8 @@ class Session:
             await self.run(f"SET stand_in.last_copy_id = {self._state.copy_id}")
         if plan.lock:
             await self._lock(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
+        if plan.check:
+            await self.run(plan.check)
 
     async def _lock(self, sql: str) -> None:
         """Lock a table, unless the user may only update some of its columns.
@@ -437,6 +441,9 @@ class Session:
             return
         if when == "after" and not self.in_transaction:
             await self._backend.sync()  # the statement stands before the client is lost
+        elif rule.error is not None and _ENDS.match(source):
+            await self.run("ROLLBACK")  # a COMMIT that fails ends its transaction
+            self._block = "I"
         self._shared.event("fault", action=rule.action, when=when, match=rule.match)
         await act(rule, self._client.gone)
 
