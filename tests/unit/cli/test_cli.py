@@ -18,6 +18,7 @@ COMMANDS = [
     ("sync",),
     ("status",),
     ("lag",),
+    ("doctor",),
     ("lake",),
     ("lake", "ls"),
     ("lake", "verify"),
