@@ -434,11 +434,27 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None)
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{file} is not TOML: {error}.") from None
-    origins = _override(document, env)
+    return from_document(document, str(file), env)
+
+
+def from_document(
+    document: dict[str, Any], where: str, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings of a TOML document and the environment.
+
+    Args:
+        document: as a file holds it; the environment's keys are put into it.
+        where: what messages call it.
+        environment: instead of ``os.environ``.
+
+    Raises:
+        UsageError: an unknown or ill-typed key.
+    """
+    origins = _override(document, os.environ if environment is None else environment)
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        raise UsageError(_explain(error, str(file), origins)) from None
+        raise UsageError(_explain(error, where, origins)) from None
 
 
 def _override(document: dict[str, Any], env: Mapping[str, str]) -> dict[str, str]:

@@ -87,7 +87,9 @@ class Sshd:
         self._process: subprocess.Popen[bytes] | None = None
         key = asyncssh.generate_private_key("ssh-ed25519")
         _write(self.private_key, key.export_private_key())
-        self.authorized_keys.write_bytes(key.export_public_key())
+        # As `heap-loader setup` says it on a bastion.
+        public = key.export_public_key().decode()
+        self.authorized_keys.write_text(f"restrict,port-forwarding {public}")
         self.renew_host_key()
         self._write_known_hosts()
         self._program = self._place_program()

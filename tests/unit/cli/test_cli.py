@@ -19,6 +19,7 @@ COMMANDS = [
     ("status",),
     ("lag",),
     ("doctor",),
+    ("setup",),
     ("lake",),
     ("lake", "ls"),
     ("lake", "verify"),
