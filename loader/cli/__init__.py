@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from loader import __version__
-from loader.cli import configuration, dead_letters, demo, events, jobs, laptop, operators
+from loader.cli import (
+    configuration,
+    dead_letters,
+    demo,
+    doctor,
+    events,
+    jobs,
+    laptop,
+    operators,
+    setup,
+)
 from loader.cli.common import configure_logs, context
 from loader.errors import LoaderError
 
@@ -28,6 +38,8 @@ app.command()(jobs.reconcile)
 app.command()(jobs.sync)
 app.command()(jobs.status)
 app.command()(operators.lag)
+app.command()(setup.setup)
+app.command()(doctor.doctor)
 app.add_typer(operators.lake, name="lake")
 app.add_typer(events.app, name="events")
 app.add_typer(dead_letters.app, name="dead-letters")

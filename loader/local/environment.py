@@ -130,7 +130,7 @@ def settings(
             "user": env.redshift.user,
             "password": env.redshift.password,
             "schema": schema or env.redshift.schema,
-            "ssl": False,
+            "sslmode": "disable",
             "copy": keys,
         },
     }

@@ -170,6 +170,14 @@ class Stack:
             config=self.directory / CONFIG_NAME,
         )
 
+    def port(self, name: str) -> int:
+        """The port of one of the stack's servers by its name, e.g. ``postgres``.
+
+        Raises:
+            UsageError: there is no stack here.
+        """
+        return self._states.state.ports[name]
+
     def _parts(self) -> tuple[Part, Part, Part, Part]:
         def part(program: Program) -> Part:
             return ProgramPart(program, self.directory, self._states, ready_within=READY_WITHIN)

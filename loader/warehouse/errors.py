@@ -25,6 +25,12 @@ class ConnectionLost(Transient):
     """The socket was closed. What the server did with the last statement is not known."""
 
 
+class Refused(Terminal):
+    """The warehouse, its bastion or AWS does not let us in: no retry helps. Exit status 4."""
+
+    exit_code = Unreachable.exit_code
+
+
 class TransactionConflict(Transient):
     """Another transaction won; the whole transaction is to be tried again."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
 
 from loader.local.redshift import wire
 
@@ -21,6 +23,18 @@ class Client:
         self._pump: asyncio.Task[None] | None = None
         self._next: asyncio.Task[wire.Message | None] | None = None
         self.gone = asyncio.Event()
+
+    def encrypt(self, context: ssl.SSLContext) -> Callable[[], Awaitable[None]]:
+        """What goes over to TLS, as the server; nothing may have been read ahead yet.
+
+        Raises (when called):
+            OSError: the client broke the handshake off.
+        """
+
+        async def go_over() -> None:
+            await self._writer.start_tls(context)
+
+        return go_over
 
     def start(self) -> None:
         """Begin to read ahead; the start-up is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -14,10 +15,27 @@ class _Part(BaseModel):
 
 
 class Listen(_Part):
-    """Where clients connect. Port 0 takes a free one."""
+    """Where clients connect. Port 0 takes a free one. With a certificate TLS is offered."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
+    certificate_file: Path | None = None
+    private_key_file: Path | None = None
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The server's side of TLS; None where there is no certificate.
+
+        Raises:
+            UsageError: the files cannot be used.
+        """
+        if self.certificate_file is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.certificate_file, self.private_key_file)
+        except OSError as error:
+            raise UsageError(f"{self.certificate_file}: {error.strerror or error}.") from None
+        return context
 
 
 class BackendAddress(_Part):

@@ -1,4 +1,4 @@
-"""Start-up of one client: TLS refused, parameters filtered, password checked, backend opened."""
+"""Start-up of one client: TLS where there is a certificate, parameters, password, backend."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ _CLIENT_PARAMETERS = (
 )  # fmt: skip
 
 
+Encrypt = Callable[[], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Cancel:
     """A CancelRequest instead of a session; ``body`` is process id and key."""
@@ -31,8 +34,15 @@ class Cancel:
     body: bytes
 
 
-async def first_packet(reader: wire.Reader, send: wire.Sender) -> dict[str, str] | Cancel:
-    """Read up to the StartupMessage, answering requests for encryption with no.
+async def first_packet(
+    reader: wire.Reader, send: wire.Sender, encrypt: Encrypt | None = None
+) -> dict[str, str] | Cancel:
+    """Read up to the StartupMessage, answering requests for encryption.
+
+    Args:
+        reader: of the client.
+        send: to the client.
+        encrypt: goes over to TLS; None answers that there is none.
 
     Raises:
         SqlError: 08P01 for a packet that is none of PostgreSQL's.
@@ -42,7 +52,11 @@ async def first_packet(reader: wire.Reader, send: wire.Sender) -> dict[str, str]
         if not 8 <= size <= _MAX_STARTUP:
             raise SqlError("08P01", "invalid length of startup packet", severity="FATAL")
         body = await reader.exactly(size - 8)
-        if version in (wire.SSL_REQUEST, wire.GSS_REQUEST):
+        if version == wire.SSL_REQUEST and encrypt is not None:
+            await send(b"S")
+            await encrypt()
+            encrypt = None
+        elif version in (wire.SSL_REQUEST, wire.GSS_REQUEST):
             await send(b"N")
         elif version == wire.CANCEL_REQUEST:
             return Cancel(body)

@@ -41,6 +41,9 @@ class StandIn:
 
     Args:
         config: see :class:`StandInConfig`.
+
+    Raises:
+        UsageError: the certificate or its key cannot be used.
     """
 
     def __init__(self, config: StandInConfig) -> None:
@@ -49,6 +52,7 @@ class StandIn:
         self._tasks: set[asyncio.Task[None]] = set()
         self._side = SideConnection(config, log_line)
         self._shared: Shared | None = None
+        self._tls = config.listen.tls()
 
     @property
     def port(self) -> int:
@@ -154,7 +158,8 @@ class StandIn:
             shared.history.left(backend.pid)
 
     async def _login(self, messages: wire.Reader, client: Client) -> Backend | None:
-        first = await login.first_packet(messages, client.send)
+        encrypt = client.encrypt(self._tls) if self._tls else None
+        first = await login.first_packet(messages, client.send, encrypt)
         if isinstance(first, login.Cancel):
             await self._cancel(first)
             return None

@@ -18,6 +18,8 @@ COMMANDS = [
     ("sync",),
     ("status",),
     ("lag",),
+    ("doctor",),
+    ("setup",),
     ("lake",),
     ("lake", "ls"),
     ("lake", "verify"),

@@ -62,7 +62,7 @@ def test_the_loader_reads_the_written_configuration(env: Environment) -> None:
     assert (read.warehouse.host, read.warehouse.port) == ("127.0.0.1", 20003)
     assert read.warehouse.password.get_secret_value() == "pass'word"
     assert read.warehouse.db_schema == "main_production"
-    assert read.warehouse.ssl is False
+    assert read.warehouse.sslmode == "disable"
     assert read.warehouse.copy_credentials.access_key_id == "KEY"
     assert read.topics == config.Topics()
 

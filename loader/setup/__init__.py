@@ -1,0 +1,1 @@
+"""``heap-loader setup``: from a few answers to a configuration, and what others have to be asked for."""
