@@ -164,6 +164,13 @@ def _show_report(document: dict[str, Any]) -> None:
     for entry in document["tables"]:
         table.add_row(entry["name"], entry["action"], f"{entry.get('inserted', 0):,}")
     console().print(table)
+    console().print(
+        f"{document['seconds']:,.1f} s, {document['statements']} statements, "
+        f"{document['commits']} commits"
+    )
+    for done in document["maintenance"]:
+        about = " ".join(filter(None, (done["step"], done["table"])))
+        console().print(f"{about} ({done['why']}): {done['outcome']}")
 
 
 def status(*, json: Json = False) -> None:

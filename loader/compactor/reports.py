@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loader.model.plans import Action
+from loader.warehouse.maintenance import Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,10 @@ class TableReport:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """One run. ``status`` is ``succeeded`` or ``failed``; times are UTC with zone."""
+    """One run. ``status`` is ``succeeded`` or ``failed``; times are UTC with zone.
+
+    ``statements`` were sent to the warehouse, ``commits`` of them took a place in its commit queue.
+    """
 
     sync_id: str
     schema: str
@@ -60,6 +64,9 @@ class SyncReport:
     started: datetime
     finished: datetime
     tables: tuple[TableReport, ...] = field(default=())
+    statements: int = 0
+    commits: int = 0
+    maintenance: tuple[Done, ...] = ()
 
     @property
     def idle(self) -> bool:
@@ -75,5 +82,8 @@ class SyncReport:
             "started": self.started.isoformat(),
             "finished": self.finished.isoformat(),
             "seconds": round((self.finished - self.started).total_seconds(), 3),
+            "statements": self.statements,
+            "commits": self.commits,
             "tables": [table.document() for table in self.tables],
+            "maintenance": [done.document() for done in self.maintenance],
         }

@@ -10,7 +10,7 @@ from loader.compactor.copy_files import CopyFile, write_manifest
 from loader.compactor.event_units import TableOutput
 from loader.lake.store import ObjectStore
 from loader.model.tables import Column, TableKind, TableSpec, custom
-from loader.warehouse.load import STAGE_LINEAGE, Manifest
+from loader.warehouse.work import STAGE_LINEAGE, Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def stage(
                 f"{store.url}/{key}",
                 (*spec.column_names, *columns, *_lineage(spec.kind)),
                 sum(file.rows for file in files),
+                sum(file.bytes for file in files),
             )
         )
     names = sorted({name for columns in groups for name in columns})

@@ -141,7 +141,11 @@ def check_table(catalog: Catalog, schema: str, spec: TableSpec) -> None:
 
 
 def add_columns(
-    session: Session, schema: str, spec: TableSpec, columns: tuple[Column, ...]
+    session: Session,
+    catalog: Catalog,
+    schema: str,
+    spec: TableSpec,
+    columns: tuple[Column, ...],
 ) -> None:
     """Add the columns that the table lacks, each by a statement of its own, outside transactions.
 
@@ -150,7 +154,6 @@ def add_columns(
     Raises:
         NeedsOperator: the table is not ours, or would have too many columns.
     """
-    catalog = read_catalog(session, schema)
     check_table(catalog, schema, spec)
     standing = catalog.columns(spec.name)
     missing = [column for column in columns if column.name not in standing]
