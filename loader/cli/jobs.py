@@ -211,6 +211,19 @@ def status(*, json: Json = False) -> None:
             f"{entry['pending']:,} rows" if entry["pending"] else "",
         )
     out.print(table)
+    for entry in document["tables"]:
+        if entry["left_out"]:
+            names = entry["left_out"]
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            out.print(
+                f"[yellow]{entry['name']} leaves out {len(names)} properties:[/] "
+                f"{', '.join(names[:5])}{more}"
+            )
+    for thing in document["foreign"]:
+        out.print(
+            f"[yellow]not the loader's:[/] {thing['kind']} {thing['name']} of "
+            f"{thing['owner'] or 'a user who is gone'}"
+        )
 
 
 class _Counter:

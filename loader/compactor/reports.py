@@ -22,6 +22,7 @@ class TableReport:
         rows: rows now.
         copies: staged rows that were copies of other staged rows.
         cut: values cut to their column's length, by column.
+        left_out: custom columns that the table does not take, with the reason.
         seconds: from the start of its compaction to its commit.
         error: why it failed; empty where it did not.
     """
@@ -33,6 +34,7 @@ class TableReport:
     rows: int = 0
     copies: int = 0
     cut: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
     error: str = ""
 
@@ -46,6 +48,7 @@ class TableReport:
             "rows": self.rows,
             "copies": self.copies,
             "cut": dict(self.cut),
+            "left_out": dict(self.left_out),
             "seconds": round(self.seconds, 3),
             "error": self.error,
         }

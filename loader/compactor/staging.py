@@ -23,6 +23,7 @@ class Staged:
         rows: rows in all of them.
         copies: rows left out as copies of an event in the same unit.
         cut: values cut to their column's length, by column.
+        left_out: custom columns that the table does not take, with the reason.
     """
 
     custom: tuple[Column, ...] = ()
@@ -30,10 +31,15 @@ class Staged:
     rows: int = 0
     copies: int = 0
     cut: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def stage(
-    store: ObjectStore, sync_id: str, spec: TableSpec, outputs: Iterable[TableOutput]
+    store: ObjectStore,
+    sync_id: str,
+    spec: TableSpec,
+    outputs: Iterable[TableOutput],
+    left_out: tuple[tuple[str, str], ...] = (),
 ) -> Staged:
     """Write the manifests of a table.
 
@@ -64,7 +70,12 @@ def stage(
         )
     names = sorted({name for columns in groups for name in columns})
     return Staged(
-        tuple(map(custom, names)), tuple(manifests), rows, copies, tuple(sorted(cut.items()))
+        tuple(map(custom, names)),
+        tuple(manifests),
+        rows,
+        copies,
+        tuple(sorted(cut.items())),
+        left_out,
     )
 
 

@@ -252,6 +252,7 @@ class _Run:
             self._settings.sync.group_rows,
             self._parts.executor,
             self._progress,
+            self._warehouse.run(lambda session: read_catalog(session, self._warehouse.schema)),
         )
         state_key = ledger[USERS.name].state_key if USERS.name in ledger else ""
         waiting = _Waiting()
@@ -275,6 +276,7 @@ class _Run:
             started,
             made.state_key,
             made.synced_to,
+            made.staged.left_out,
         )
 
     def _rename(self, table: TablePlan, plan: SyncPlan) -> None:
@@ -328,6 +330,14 @@ class _Run:
             deleted=outcome.deleted,
             rows=outcome.rows,
         )
+        if work.left_out:
+            log.warning(
+                "table.properties_left_out",
+                table=work.plan.table,
+                columns=len(work.left_out),
+                first=work.left_out[0][0],
+                why=work.left_out[0][1],
+            )
         log.info(
             "table.loaded",
             table=work.plan.table,
@@ -350,6 +360,7 @@ class _Run:
             work.plan.action,
             copies=staged.copies,
             cut=staged.cut,
+            left_out=staged.left_out,
             seconds=seconds,
         )
 

@@ -23,8 +23,9 @@ from loader.warehouse.credentials import CopyAuthorization
 from loader.warehouse.ddl import CreateStage, CreateTable, CreateUnionView, DropStage, RenameTable
 from loader.warehouse.dml import Copy, CopyCount, DeleteAll, DeleteMatching, InsertFromStage
 from loader.warehouse.errors import DUPLICATE_TABLE, StatementRefused
+from loader.warehouse.evolution import evolve
 from loader.warehouse.ledger import Ledger, LedgerMoved
-from loader.warehouse.schema import Catalog, add_columns, check_width, read_catalog
+from loader.warehouse.schema import Catalog, read_catalog
 from loader.warehouse.session import Session, transaction
 from loader.warehouse.sql import InsertRow, Table
 from loader.warehouse.work import (
@@ -95,7 +96,7 @@ class TableLoader:
     def _make_ready(self, work: Work, catalog: Catalog) -> None:
         """Columns are added outside the transaction, each by a statement of its own."""
         if work.plan.version is not None:
-            add_columns(self._session, catalog, self._schema, work.spec, work.custom)
+            evolve(self._session, catalog, self._schema, work.spec, work.custom)
             return
         if work.plan.table in catalog.tables:
             if self._ledger.read_one(self._session, work.plan.key) is not None:
@@ -105,7 +106,6 @@ class TableLoader:
                 f"{work.plan.key}.",
                 hint="Move it away, or rename the event; nothing else may live in the schema.",
             )
-        check_width(self._schema, work.spec, work.custom)
 
     def _stage(self, number: int, work: Work) -> str:
         """COPY every manifest into a temporary table and check that all rows arrived.
@@ -272,7 +272,15 @@ def _row(work: Work, before: Loaded, outcome: Outcome) -> Loaded:
         rows=outcome.rows,
         state_key=work.state_key,
         synced_to=work.synced_to,
+        left_out=_left_out(work, before),
     )
+
+
+def _left_out(work: Work, before: Loaded) -> tuple[str, ...]:
+    """Properties that the table lacks: those of earlier loads stay left out while their rows stand."""
+    earlier = before.left_out if work.plan.action is Action.APPEND else ()
+    loaded = {column.name for column in work.custom}
+    return tuple(sorted({*earlier, *(name for name, _ in work.left_out)} - loaded))
 
 
 def _make_room(work: Work, target: Table, stage: str) -> DeleteMatching:

@@ -51,6 +51,7 @@ class Work:
         started: when the sync of this table began, UTC with zone.
         state_key: key of the folded state that goes with the rows (``users``).
         synced_to: the latest arrival among what was read; UTC without zone, None for nothing.
+        left_out: custom columns that the table does not take, with the reason.
     """
 
     plan: TablePlan
@@ -61,6 +62,7 @@ class Work:
     started: datetime
     state_key: str = ""
     synced_to: datetime | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def rows(self) -> int:
