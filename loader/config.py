@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from loader.errors import UsageError
+from loader.windows import parse_window
 
 DEFAULT_FILE: Final = "heap-loader.toml"
 ENVIRONMENT_PREFIX: Final = "HEAP_LOADER_"
@@ -85,6 +86,14 @@ Duration = Annotated[float, BeforeValidator(_duration)]
 Size = Annotated[int, BeforeValidator(_size)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Format = Literal["json", "avro"]
+
+
+def _window(value: str) -> str:
+    parse_window(value)
+    return value
+
+
+MaintenanceWindow = Annotated[str, AfterValidator(_window)]
 
 
 class Section(BaseModel):
@@ -365,6 +374,12 @@ class Sync(Section):
     every: Duration = Field(86400.0, gt=0, description='Time between syncs, e.g. "24h".')
     group_rows: int = Field(
         1_000_000, ge=1000, description="Rows that one unit of compaction holds in memory at most."
+    )
+    maintenance_window: MaintenanceWindow | None = Field(
+        None,
+        description="When a sync may also VACUUM and ANALYZE tables that need it, in UTC: "
+        '"02:00-05:00", or with days "sat,sun 02:00-05:00". Without one Redshift\'s own automatic '
+        "maintenance is all.",
     )
 
 

@@ -43,9 +43,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def environment(stack: Stack) -> Environment:
-    """The endpoints of the session's stack."""
-    return stack.environment()
+def environment(stack: Stack) -> Iterator[Environment]:
+    """The endpoints of the session's stack.
+
+    Every statement that the loader sends to its warehouse meanwhile is held against what a loader
+    must never send; a breach fails the session at its end.
+    """
+    from tests.support.law import watched_statements
+
+    with watched_statements() as broken:
+        yield stack.environment()
+    assert broken == []
 
 
 @pytest.fixture(scope="session")

@@ -164,6 +164,13 @@ def _show_report(document: dict[str, Any]) -> None:
     for entry in document["tables"]:
         table.add_row(entry["name"], entry["action"], f"{entry.get('inserted', 0):,}")
     console().print(table)
+    console().print(
+        f"{document['seconds']:,.1f} s, {document['statements']} statements, "
+        f"{document['commits']} commits"
+    )
+    for done in document["maintenance"]:
+        about = " ".join(filter(None, (done["step"], done["table"])))
+        console().print(f"{about} ({done['why']}): {done['outcome']}")
 
 
 def status(*, json: Json = False) -> None:
@@ -204,6 +211,19 @@ def status(*, json: Json = False) -> None:
             f"{entry['pending']:,} rows" if entry["pending"] else "",
         )
     out.print(table)
+    for entry in document["tables"]:
+        if entry["left_out"]:
+            names = entry["left_out"]
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            out.print(
+                f"[yellow]{entry['name']} leaves out {len(names)} properties:[/] "
+                f"{', '.join(names[:5])}{more}"
+            )
+    for thing in document["foreign"]:
+        out.print(
+            f"[yellow]not the loader's:[/] {thing['kind']} {thing['name']} of "
+            f"{thing['owner'] or 'a user who is gone'}"
+        )
 
 
 class _Counter:

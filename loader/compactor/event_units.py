@@ -7,7 +7,7 @@ depends on its input alone, and running it twice writes the same objects again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -35,11 +35,19 @@ _COLUMNS: Final = (*EVENT_COLUMNS.names, "_partition", "_offset")
 
 @dataclass(frozen=True, slots=True)
 class TableTask:
-    """One table that a unit makes rows for. ``definition`` is there for event tables."""
+    """One table that a unit makes rows for.
+
+    Attributes:
+        key: the table's key.
+        spec: its built-in columns.
+        definition: what its rows match; None for built-in tables.
+        keep: the only custom columns that it takes; None takes all.
+    """
 
     key: str
     spec: TableSpec
     definition: Definition | None = None
+    keep: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class TableOutput:
         rows: rows in them.
         copies: rows left out because an earlier copy of the event was in the unit.
         cut: how many values were cut to their column's length, by column.
+        used: how many values each custom column has.
     """
 
     key: str
@@ -85,6 +94,7 @@ class TableOutput:
     rows: int
     copies: int
     cut: dict[str, int]
+    used: dict[str, int] = field(default_factory=dict)
 
 
 def group_files(files: Iterable[DataFile], group_rows: int) -> list[tuple[DataFile, ...]]:
@@ -141,7 +151,7 @@ def _table_output(
         return TableOutput(task.key, (), (), 0, 0, {})
     rows = _resolve(pa.Table.from_batches(batches), users)
     order = first_copies(rows)
-    projection = Projection(task.spec, rows)
+    projection = Projection(task.spec, rows, task.keep)
     custom = projection.custom
     width = len(task.spec.columns) + len(custom)
     step = max(1, min(GROUP_ROWS, GROUP_CELLS // width))
@@ -156,6 +166,7 @@ def _table_output(
         len(order),
         rows.num_rows - len(order),
         projection.cut,
+        projection.used,
     )
 
 

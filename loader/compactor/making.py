@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar, cast
 
@@ -28,6 +29,8 @@ from loader.lake import layout
 from loader.lake.commit_log import DataFile
 from loader.model.plans import Action, TablePlan
 from loader.model.tables import USER_MIGRATIONS, USERS, TableKind, TableSpec
+from loader.warehouse.evolution import Fit, fit
+from loader.warehouse.schema import Catalog
 
 Output = TypeVar("Output", TableOutput, FoldOutput)
 
@@ -56,6 +59,7 @@ class Maker:
         group_rows: rows of one unit at most.
         executor: where units run.
         progress: told after each unit.
+        catalog: the columns that tables have now.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Maker:
         group_rows: int,
         executor: Executor,
         progress: Progress,
+        catalog: Catalog,
     ) -> None:
         self._view = view
         self._store = view.store
@@ -74,6 +79,7 @@ class Maker:
         self._group_rows = group_rows
         self._executor = executor
         self._progress = progress
+        self._catalog = catalog
         self._users_file: UserMapFile | None = None
         self._users_written = False
 
@@ -100,6 +106,37 @@ class Maker:
         )
         topics, since = (self._topics.events.name,), plans[0].since
         groups = group_files(self._view.files(topics, since), self._group_rows)
+        outputs = self._event_outputs(tasks, groups)
+        fits = {task.key: self._fit(task.spec, outputs[task.key]) for task in tasks}
+        # What a table does not take is known when all of it was seen: those are made once more.
+        narrow = tuple(
+            replace(task, keep=frozenset(fits[task.key].keep))
+            for task in tasks
+            if fits[task.key].left_out
+        )
+        if narrow:
+            outputs |= self._event_outputs(narrow, groups)
+        synced_to = self._view.arrived_up_to(topics, since)
+        return [
+            Made(
+                plan,
+                task.spec,
+                stage(
+                    self._store,
+                    self._sync_id,
+                    task.spec,
+                    outputs[task.key],
+                    fits[task.key].left_out,
+                ),
+                "",
+                synced_to,
+            )
+            for plan, task in zip(plans, tasks, strict=True)
+        ]
+
+    def _event_outputs(
+        self, tasks: tuple[TableTask, ...], groups: Sequence[tuple[DataFile, ...]]
+    ) -> dict[str, list[TableOutput]]:
         units = [
             EventUnit(f"{number:05d}", self._sync_id, files, tasks, self._users_map())
             for number, files in enumerate(groups)
@@ -107,17 +144,13 @@ class Maker:
         outputs: dict[str, list[TableOutput]] = {task.key: [] for task in tasks}
         for output in self._run("events", units, TableOutput):
             outputs[output.key].append(output)
-        synced_to = self._view.arrived_up_to(topics, since)
-        return [
-            Made(
-                plan,
-                task.spec,
-                stage(self._store, self._sync_id, task.spec, outputs[task.key]),
-                "",
-                synced_to,
-            )
-            for plan, task in zip(plans, tasks, strict=True)
-        ]
+        return outputs
+
+    def _fit(self, spec: TableSpec, outputs: Sequence[TableOutput]) -> Fit:
+        used: Counter[str] = Counter()
+        for output in outputs:
+            used.update(output.used)
+        return fit(self._catalog.columns(spec.name), spec, used)
 
     def _users(self, plan: TablePlan, state_key: str) -> Made:
         events, updates = self._topics.events.name, self._topics.user_updates.name
@@ -134,13 +167,17 @@ class Maker:
         if plan.action is Action.APPEND:
             changed = tuple(output.changed for output in folded if output.changed is not None)
         outputs: list[TableOutput] = []
+        fitted = Fit(())
         if changed != ():
             moved = tuple(output.moved for output in folded if output.moved is not None)
             outputs = self._render(after, moved, changed)
+            fitted = self._fit(USERS, outputs)
+            if fitted.left_out:
+                outputs = self._render(after, moved, changed, frozenset(fitted.keep))
         return Made(
             plan,
             USERS,
-            stage(self._store, self._sync_id, USERS, outputs),
+            stage(self._store, self._sync_id, USERS, outputs, fitted.left_out),
             state_key,
             self._view.arrived_up_to((events, updates), plan.since),
         )
@@ -173,6 +210,7 @@ class Maker:
         states: dict[int, StateFile],
         moved: tuple[StateFile, ...],
         changed: tuple[StateFile, ...] | None,
+        keep: frozenset[str] | None = None,
     ) -> list[TableOutput]:
         folder = layout.sync_folder(self._sync_id, "_users")
         merge_times = self._view.registry.users.merge_times()
@@ -188,6 +226,7 @@ class Maker:
                 changed,
                 self._users_map(),
                 times,
+                keep,
             )
             for bucket in range(self._view.buckets)
         ]

@@ -48,17 +48,21 @@ class Projection:
     Args:
         spec: the table.
         rows: every raw row that will be projected.
+        keep: the only custom columns that the table takes; None takes all.
     """
 
-    def __init__(self, spec: TableSpec, rows: pa.Table) -> None:
+    def __init__(self, spec: TableSpec, rows: pa.Table, keep: frozenset[str] | None = None) -> None:
         self._spec = spec
         self._naming = Naming(frozenset(spec.column_names))
         # An event's own property goes before its session's of the same column.
         own = () if spec.kind is TableKind.SESSIONS else ("properties",)
         self._levels = (*own, "session_properties")
-        self.custom = columns_of(
+        found = columns_of(
             [list(entries_of(rows.column(level))) for level in self._levels], self._naming
         )
+        self.custom = tuple(name for name in found if keep is None or name in keep)
+        #: Values in each custom column so far.
+        self.used: dict[str, int] = dict.fromkeys(self.custom, 0)
         #: Values cut so far, by column.
         self.cut: dict[str, int] = {}
 
@@ -74,6 +78,7 @@ class Projection:
         for name, values in zip(
             self.custom, pivot(levels, self._naming, self.custom, rows.num_rows), strict=True
         ):
+            self.used[name] += len(values) - values.null_count
             columns.append(self._fit(name, values, CUSTOM_BYTES))
         columns += [rows.column("_partition"), rows.column("_offset")]
         return pa.table(columns, schema=schema)

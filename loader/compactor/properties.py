@@ -169,7 +169,7 @@ def pivot(
     Args:
         levels: entries by level, the one that goes first in front; rows are 0 .. ``count - 1``.
         naming: of the table.
-        columns: as :func:`columns_of` gives them, or more.
+        columns: as :func:`columns_of` gives them, or more, or fewer.
         count: rows.
     """
     place = {name: number for number, name in enumerate(columns)}
@@ -186,6 +186,17 @@ def pivot(
     return result
 
 
+def _only(entries: Entries, naming: Naming, place: dict[str, int]) -> Entries:
+    """The entries whose column is asked for."""
+    names = entries.names.unique().to_pylist()
+    kept = [name for name in names if naming.column(name) in place]
+    if len(kept) == len(names):
+        return entries
+    chosen = pc.is_in(entries.names, value_set=pa.array(kept, pa.string()))
+    mask = chosen.to_numpy(zero_copy_only=False)
+    return Entries(entries.rows[mask], entries.names.filter(chosen), entries.values.filter(chosen))
+
+
 def _sources(
     levels: Sequence[Sequence[Entries]], naming: Naming, place: dict[str, int]
 ) -> tuple[Indices, Indices, Indices, pa.Array]:
@@ -194,7 +205,11 @@ def _sources(
     ids: list[Indices] = [np.empty(0, np.int64)]
     ranks: list[Indices] = [np.empty(0, np.int64)]
     values: list[pa.Array] = [pa.array([], pa.string())]
-    every = [(level, entries) for level, group in enumerate(levels) for entries in group]
+    every = [
+        (level, _only(entries, naming, place))
+        for level, group in enumerate(levels)
+        for entries in group
+    ]
     distinct = {
         (level, name) for level, entries in every for name in entries.names.unique().to_pylist()
     }

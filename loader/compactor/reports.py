@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loader.model.plans import Action
+from loader.warehouse.maintenance import Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class TableReport:
         rows: rows now.
         copies: staged rows that were copies of other staged rows.
         cut: values cut to their column's length, by column.
+        left_out: custom columns that the table does not take, with the reason.
         seconds: from the start of its compaction to its commit.
         error: why it failed; empty where it did not.
     """
@@ -32,6 +34,7 @@ class TableReport:
     rows: int = 0
     copies: int = 0
     cut: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
     error: str = ""
 
@@ -45,6 +48,7 @@ class TableReport:
             "rows": self.rows,
             "copies": self.copies,
             "cut": dict(self.cut),
+            "left_out": dict(self.left_out),
             "seconds": round(self.seconds, 3),
             "error": self.error,
         }
@@ -52,7 +56,10 @@ class TableReport:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """One run. ``status`` is ``succeeded`` or ``failed``; times are UTC with zone."""
+    """One run. ``status`` is ``succeeded`` or ``failed``; times are UTC with zone.
+
+    ``statements`` were sent to the warehouse, ``commits`` of them took a place in its commit queue.
+    """
 
     sync_id: str
     schema: str
@@ -60,6 +67,9 @@ class SyncReport:
     started: datetime
     finished: datetime
     tables: tuple[TableReport, ...] = field(default=())
+    statements: int = 0
+    commits: int = 0
+    maintenance: tuple[Done, ...] = ()
 
     @property
     def idle(self) -> bool:
@@ -75,5 +85,8 @@ class SyncReport:
             "started": self.started.isoformat(),
             "finished": self.finished.isoformat(),
             "seconds": round((self.finished - self.started).total_seconds(), 3),
+            "statements": self.statements,
+            "commits": self.commits,
             "tables": [table.document() for table in self.tables],
+            "maintenance": [done.document() for done in self.maintenance],
         }

@@ -10,7 +10,7 @@ from loader.compactor.copy_files import CopyFile, write_manifest
 from loader.compactor.event_units import TableOutput
 from loader.lake.store import ObjectStore
 from loader.model.tables import Column, TableKind, TableSpec, custom
-from loader.warehouse.load import STAGE_LINEAGE, Manifest
+from loader.warehouse.work import STAGE_LINEAGE, Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Staged:
         rows: rows in all of them.
         copies: rows left out as copies of an event in the same unit.
         cut: values cut to their column's length, by column.
+        left_out: custom columns that the table does not take, with the reason.
     """
 
     custom: tuple[Column, ...] = ()
@@ -30,10 +31,15 @@ class Staged:
     rows: int = 0
     copies: int = 0
     cut: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def stage(
-    store: ObjectStore, sync_id: str, spec: TableSpec, outputs: Iterable[TableOutput]
+    store: ObjectStore,
+    sync_id: str,
+    spec: TableSpec,
+    outputs: Iterable[TableOutput],
+    left_out: tuple[tuple[str, str], ...] = (),
 ) -> Staged:
     """Write the manifests of a table.
 
@@ -59,11 +65,17 @@ def stage(
                 f"{store.url}/{key}",
                 (*spec.column_names, *columns, *_lineage(spec.kind)),
                 sum(file.rows for file in files),
+                sum(file.bytes for file in files),
             )
         )
     names = sorted({name for columns in groups for name in columns})
     return Staged(
-        tuple(map(custom, names)), tuple(manifests), rows, copies, tuple(sorted(cut.items()))
+        tuple(map(custom, names)),
+        tuple(manifests),
+        rows,
+        copies,
+        tuple(sorted(cut.items())),
+        left_out,
     )
 
 

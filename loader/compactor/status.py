@@ -14,6 +14,7 @@ from loader.errors import LoaderError
 from loader.model.plans import ARCHIVED, LOADED, Action, Loaded, TablePlan
 from loader.model.tables import SYNC_HISTORY, SYNC_LEDGER
 from loader.warehouse.handle import Warehouse
+from loader.warehouse.objects import foreign_objects
 from loader.warehouse.schema import read_catalog
 from loader.warehouse.session import Session
 from loader.warehouse.sql import SelectRows, Table, TableInfo, TimeSpan
@@ -38,7 +39,8 @@ def status(settings: config.Settings, *, parts: Parts | None = None) -> dict[str
 
     Table states: ``pending_initial_sync``, ``synced``, ``stale`` (it waits to be replaced, or for
     longer than two intervals between syncs), ``paused``, ``archived``, ``failed`` (pending, and the
-    last run failed). ``pending`` is in lake rows to be read.
+    last run failed). ``pending`` is in lake rows to be read, ``left_out`` names the custom properties'
+    columns that a table does not take. ``foreign`` are tables and views that are not the loader's.
 
     Raises:
         UsageError: there is no lake yet.
@@ -53,6 +55,8 @@ def status(settings: config.Settings, *, parts: Parts | None = None) -> dict[str
         ledger = read_ledger(warehouse)
         plan = make_plan(warehouse.schema, view, settings.topics, ledger)
         last = _last_run(warehouse)
+        names = [loaded.table for loaded in ledger.values()]
+        foreign = warehouse.run(lambda s: foreign_objects(s, warehouse.schema, names))
     finally:
         warehouse.close()
     overdue = parts.clock() - timedelta(seconds=STALE_INTERVALS * settings.sync.every)
@@ -70,6 +74,7 @@ def status(settings: config.Settings, *, parts: Parts | None = None) -> dict[str
             "error": last.error if last else None,
         },
         "tables": tables,
+        "foreign": [thing.document() for thing in foreign],
     }
 
 
@@ -84,6 +89,7 @@ def _table(
         "synced_to_time": _iso(loaded.synced_to if loaded else None),
         "last_sync": _iso(loaded.updated if loaded else None),
         "pending": plan.volume.rows,
+        "left_out": list(loaded.left_out) if loaded else [],
     }
 
 

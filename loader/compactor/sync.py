@@ -15,6 +15,7 @@ from loader.compactor.lake_view import LakeView, view_lake
 from loader.compactor.making import Made, Maker, Progress
 from loader.compactor.planning import make_plan
 from loader.compactor.reports import SyncReport, TableReport
+from loader.compactor.room import Room, check_room, planned_needs, read_room, staged_needs
 from loader.errors import LoaderError, Transient
 from loader.lake.s3 import S3Store
 from loader.lake.store import ObjectStore
@@ -26,14 +27,19 @@ from loader.warehouse.credentials import copy_authorization
 from loader.warehouse.errors import ConnectionLost
 from loader.warehouse.handle import Warehouse
 from loader.warehouse.ledger import LedgerMoved, encode_cut
-from loader.warehouse.load import Work
+from loader.warehouse.maintenance import Done, maintain, read_health
 from loader.warehouse.schema import check_schema, prepare_schema, read_catalog
 from loader.warehouse.session import Connect, Session
 from loader.warehouse.sql import InsertRow, SelectRows, Table
+from loader.warehouse.work import Outcome, Work
+from loader.windows import parse_window
 
 #: How often a sync plans anew where another run changed a table meanwhile.
 ROUNDS: Final = 3
 _ERROR_CHARACTERS: Final = 1000
+#: Tables that share a transaction: so many, or so many staged rows, at most.
+GROUP_TABLES: Final = 16
+GROUP_ROWS: Final = 5_000_000
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:
@@ -148,6 +154,9 @@ class _Run:
         self._started = parts.clock()
         self._reports: dict[str, TableReport] = {}
         self._failure: LoaderError | None = None
+        self._room: Room | None = None
+        self._taken = 0
+        self._maintained: list[Done] = []
         self.sync_id = self._new_id()
 
     def _new_id(self) -> str:
@@ -156,7 +165,9 @@ class _Run:
     def run(self, tables: Sequence[str]) -> SyncReport:
         try:
             self._warehouse.run(lambda session: prepare_schema(session, self._warehouse.schema))
+            self._room = read_room(self._warehouse)
             self._rounds(tables)
+            self._maintain()
         except BaseException as error:
             with suppress(LoaderError):
                 self._write_history("failed", str(error) or type(error).__name__)
@@ -170,6 +181,20 @@ class _Run:
             raise self._failure
         return report
 
+    def _maintain(self) -> None:
+        """VACUUM and ANALYZE what needs it, in the window; never a reason to fail."""
+        text = self._settings.sync.maintenance_window
+        if text is None:
+            return
+        window = parse_window(text)
+        ours = self._names_now()
+        self._maintained = maintain(
+            self._warehouse,
+            ours,
+            self._settings.warehouse.user,
+            lambda: window.holds(self._parts.clock().astimezone(UTC)),
+        )
+
     def _report(self) -> SyncReport:
         return SyncReport(
             self.sync_id,
@@ -178,6 +203,9 @@ class _Run:
             self._started,
             self._parts.clock(),
             tuple(self._reports.values()),
+            self._warehouse.traffic.statements,
+            self._warehouse.traffic.commits,
+            tuple(self._maintained),
         )
 
     def _rounds(self, tables: Sequence[str]) -> None:
@@ -215,6 +243,8 @@ class _Run:
                 self._reports.setdefault(
                     table.key, TableReport(table.table, table.action, rows=rows)
                 )
+        if self._room is not None and due:
+            check_room(planned_needs(due, read_health(self._warehouse)), self._room, self._taken)
         maker = Maker(
             view,
             self._settings.topics,
@@ -222,12 +252,32 @@ class _Run:
             self._settings.sync.group_rows,
             self._parts.executor,
             self._progress,
+            self._warehouse.run(lambda session: read_catalog(session, self._warehouse.schema)),
         )
         state_key = ledger[USERS.name].state_key if USERS.name in ledger else ""
+        waiting = _Waiting()
         for group in _groups(due):
+            if waiting.holds_up(group):
+                self._load(waiting.take())
             started = self._parts.clock()
             for made in maker.make(group, state_key):
-                self._load(made, started)
+                waiting.add(made, self._work(made, started))
+                if waiting.full:
+                    self._load(waiting.take())
+        self._load(waiting.take())
+
+    def _work(self, made: Made, started: datetime) -> Work:
+        return Work(
+            made.plan,
+            made.spec,
+            made.staged.custom,
+            made.staged.manifests,
+            self.sync_id,
+            started,
+            made.state_key,
+            made.synced_to,
+            made.staged.left_out,
+        )
 
     def _rename(self, table: TablePlan, plan: SyncPlan) -> None:
         """Rename; where two tables swap names, one goes by way of a name of its own."""
@@ -245,46 +295,74 @@ class _Run:
     def _names_now(self) -> set[str]:
         return {row.table for row in self._warehouse.run(self._warehouse.ledger.read).values()}
 
-    def _load(self, made: Made, started: datetime) -> None:
-        plan = made.plan
-        work = Work(
-            plan,
-            made.spec,
-            made.staged.custom,
-            made.staged.manifests,
-            self.sync_id,
-            made.state_key,
-            made.synced_to,
-        )
-        self._progress(f"load {plan.table}", 0, 1)
-        report = TableReport(
-            plan.table, plan.action, copies=made.staged.copies, cut=made.staged.cut
-        )
+    def _load(self, batch: Sequence[tuple[Made, Work]]) -> None:
+        """Load tables in one transaction; where that is refused, each by itself."""
+        if not batch:
+            return
+        names = ", ".join(work.plan.table for _, work in batch)
+        self._progress(f"load {names}", 0, 1)
+        needs = staged_needs([work for _, work in batch])
+        check_room(needs, self._room, self._taken)
         try:
-            outcome = self._warehouse.load(work, started)
+            outcomes = self._warehouse.load([work for _, work in batch])
         except (LedgerMoved, ConnectionLost):
             raise
         except LoaderError as error:
             if isinstance(error, Transient):
                 raise
-            self._failure = self._failure or error
-            report = replace(report, error=str(error))
-            log.error("table.failed", table=plan.table, error=str(error))
+            if len(batch) > 1:
+                # One table's trouble is not to hold up the others.
+                for one in batch:
+                    self._load([one])
+                return
+            self._failed(*batch[0], error)
         else:
-            report = replace(
-                report, inserted=outcome.inserted, deleted=outcome.deleted, rows=outcome.rows
+            # The stage's half is free again.
+            self._taken += sum(needs.values()) // 2
+            for (made, work), outcome in zip(batch, outcomes, strict=True):
+                self._loaded(made, work, outcome)
+        self._progress(f"load {names}", 1, 1)
+
+    def _loaded(self, made: Made, work: Work, outcome: Outcome) -> None:
+        self._reports[work.plan.key] = replace(
+            self._table_report(made, work),
+            inserted=outcome.inserted,
+            deleted=outcome.deleted,
+            rows=outcome.rows,
+        )
+        if work.left_out:
+            log.warning(
+                "table.properties_left_out",
+                table=work.plan.table,
+                columns=len(work.left_out),
+                first=work.left_out[0][0],
+                why=work.left_out[0][1],
             )
-            log.info(
-                "table.loaded",
-                table=plan.table,
-                action=plan.action.value,
-                inserted=outcome.inserted,
-                deleted=outcome.deleted,
-                rows=outcome.rows,
-            )
-        seconds = (self._parts.clock() - started).total_seconds()
-        self._reports[plan.key] = replace(report, seconds=seconds)
-        self._progress(f"load {plan.table}", 1, 1)
+        log.info(
+            "table.loaded",
+            table=work.plan.table,
+            action=work.plan.action.value,
+            inserted=outcome.inserted,
+            deleted=outcome.deleted,
+            rows=outcome.rows,
+        )
+
+    def _failed(self, made: Made, work: Work, error: LoaderError) -> None:
+        self._failure = self._failure or error
+        self._reports[work.plan.key] = replace(self._table_report(made, work), error=str(error))
+        log.error("table.failed", table=work.plan.table, error=str(error))
+
+    def _table_report(self, made: Made, work: Work) -> TableReport:
+        seconds = (self._parts.clock() - work.started).total_seconds()
+        staged = made.staged
+        return TableReport(
+            work.plan.table,
+            work.plan.action,
+            copies=staged.copies,
+            cut=staged.cut,
+            left_out=staged.left_out,
+            seconds=seconds,
+        )
 
     def _write_history(self, status: str, error: str) -> None:
         every = timedelta(seconds=self._settings.sync.every)
@@ -304,6 +382,33 @@ class _Run:
                 session.execute(InsertRow(place, row))
 
         self._warehouse.run(write)
+
+
+class _Waiting:
+    """Tables that are made and wait for their common transaction."""
+
+    def __init__(self) -> None:
+        self._batch: list[tuple[Made, Work]] = []
+
+    def add(self, made: Made, work: Work) -> None:
+        """One more."""
+        self._batch.append((made, work))
+
+    @property
+    def full(self) -> bool:
+        """Whether a further table would make the transaction too large."""
+        rows = sum(work.rows for _, work in self._batch)
+        return len(self._batch) >= GROUP_TABLES or rows >= GROUP_ROWS
+
+    def holds_up(self, group: Sequence[TablePlan]) -> bool:
+        """Whether what waits is due before ``group``, which is read from the beginning."""
+        appended = any(work.plan.action is Action.APPEND for _, work in self._batch)
+        return appended and any(plan.action is not Action.APPEND for plan in group)
+
+    def take(self) -> list[tuple[Made, Work]]:
+        """What waits; nothing does afterwards."""
+        batch, self._batch = self._batch, []
+        return batch
 
 
 def _groups(plans: Sequence[TablePlan]) -> list[list[TablePlan]]:

@@ -107,6 +107,7 @@ class RenderUnit:
         changed: ids of changed persons; None makes every row.
         users: the merges of users.
         merge_times: latest merge of each person that has one: ``(user_id, microseconds)``.
+        keep: the only custom columns that the table takes; None takes all.
     """
 
     number: str
@@ -118,6 +119,7 @@ class RenderUnit:
     changed: tuple[StateFile, ...] | None
     users: UserMapFile | None
     merge_times: StateFile | None
+    keep: frozenset[str] | None = None
 
     @property
     def rows(self) -> int:
@@ -198,8 +200,10 @@ def run_render_unit(unit: RenderUnit, store: ObjectStore) -> TableOutput:
     made = people(state, users, times)
     naming = Naming(frozenset(USERS.column_names))
     levels = [[decoded(made.rows, made.names, made.values)]]
-    custom = columns_of(levels, naming)
+    found = columns_of(levels, naming)
+    custom = tuple(name for name in found if unit.keep is None or name in unit.keep)
     cut: dict[str, int] = {}
+    used: dict[str, int] = {}
 
     def fitted(name: str, values: pa.Array, length: int) -> pa.Array:
         result, changed = fit(values, length)
@@ -215,10 +219,11 @@ def run_render_unit(unit: RenderUnit, store: ObjectStore) -> TableOutput:
         )
     count = made.built_in.num_rows
     for name, values in zip(custom, pivot(levels, naming, custom, count), strict=True):
+        used[name] = len(values) - values.null_count
         columns[name] = fitted(name, values, CUSTOM_BYTES)
     writer = CopyWriter(store, unit.sync_id, USERS.name, unit.number)
     writer.write(pa.table(columns))
-    return TableOutput(USERS.name, custom, writer.finish(), count, 0, cut)
+    return TableOutput(USERS.name, custom, writer.finish(), count, 0, cut, used)
 
 
 def _state_of(unit: RenderUnit, users: UserMap, store: ObjectStore) -> pa.Table:

@@ -87,6 +87,7 @@ class Loaded:
         state_key: key of the folded state that belongs to it (``users`` only).
         synced_to: everything that arrived up to this time is in it; UTC.
         updated: when it was changed; UTC.
+        left_out: columns of custom properties that it has no room for.
     """
 
     key: str
@@ -103,6 +104,7 @@ class Loaded:
     state_key: str = ""
     synced_to: datetime | None = None
     updated: datetime | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

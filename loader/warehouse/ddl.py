@@ -98,6 +98,21 @@ class AddColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class GrowColumn:
+    """Makes a VARCHAR longer; never inside a transaction (AWS docs: ALTER TABLE)."""
+
+    table: Table
+    column: Column
+
+    def render(self) -> Rendered:
+        """See :class:`Statement`."""
+        return plain(
+            f"ALTER TABLE {self.table.sql} ALTER COLUMN {quote(self.column.name)} "
+            f"TYPE {self.column.sql_type}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RenameTable:
     """Renames a table; grants and rows stay with it."""
 

@@ -6,7 +6,7 @@ the ledger was asked whether the last try had not been committed after all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -17,9 +17,11 @@ from loader.model.tables import SYNC_INFO
 from loader.warehouse.credentials import CopyAuthorization
 from loader.warehouse.errors import ConnectionLost, TransactionConflict
 from loader.warehouse.ledger import Ledger, LedgerMoved
-from loader.warehouse.load import Outcome, TableLoader, Work
+from loader.warehouse.load import TableLoader
 from loader.warehouse.session import CommitUnknown, Connect, Session
 from loader.warehouse.sql import SelectRows, Table
+from loader.warehouse.traffic import Counted, Traffic
+from loader.warehouse.work import Outcome, Work
 
 T = TypeVar("T")
 
@@ -48,6 +50,7 @@ class Warehouse:
         self._authorization = authorization
         self._clock = clock
         self._session: Session | None = None
+        self.traffic = Traffic()
         self.schema = schema
         self.ledger = Ledger(schema)
 
@@ -77,7 +80,7 @@ class Warehouse:
 
     def _once(self, what: Callable[[Session], T]) -> T:
         if self._session is None:
-            self._session = self._connect()
+            self._session = Counted(self._connect(), self.traffic)
         try:
             return what(self._session)
         except (ConnectionLost, CommitUnknown) as error:
@@ -86,17 +89,21 @@ class Warehouse:
                 raise ConnectionLost("The connection was lost while committing.") from None
             raise
 
-    def load(self, work: Work, started: datetime) -> Outcome:
-        """Load a table, exactly once, however often the connection breaks.
+    def load(self, works: Sequence[Work]) -> list[Outcome]:
+        """Load tables in one transaction, exactly once, however often the connection breaks.
 
         Raises:
-            LedgerMoved: another run changed the table since it was planned.
+            LedgerMoved: another run changed one of the tables since it was planned.
         """
 
-        def attempt(session: Session) -> Outcome:
-            if self._settled(session, work.plan, work.sync_id) is not None:
-                return self._known_outcome(session, work, started)
-            return self._loader(session).load(work, started)
+        def attempt(session: Session) -> list[Outcome]:
+            ledger = self.ledger.read(session)
+            settled = [self._settled(ledger.get(w.plan.key), w.plan, w.sync_id) for w in works]
+            if all(settled):
+                return [self._known_outcome(session, ledger[work.plan.key], work) for work in works]
+            if any(settled):
+                raise LedgerMoved(f"{self.schema}: some tables of this sync were loaded already.")
+            return self._loader(session).load(works)
 
         return self.run(attempt)
 
@@ -104,7 +111,7 @@ class Warehouse:
         """Rename a table; see :meth:`TableLoader.rename`."""
 
         def attempt(session: Session) -> None:
-            if self._settled(session, plan, sync_id) is None:
+            if not self._settled(self.ledger.read_one(session, plan.key), plan, sync_id):
                 self._loader(session).rename(plan, to, sync_id)
 
         self.run(attempt)
@@ -113,7 +120,7 @@ class Warehouse:
         """Write down that a table is no longer kept up; see :meth:`TableLoader.mark`."""
 
         def attempt(session: Session) -> None:
-            if self._settled(session, plan, sync_id) is None:
+            if not self._settled(self.ledger.read_one(session, plan.key), plan, sync_id):
                 self._loader(session).mark(plan, sync_id)
 
         self.run(attempt)
@@ -121,32 +128,29 @@ class Warehouse:
     def _loader(self, session: Session) -> TableLoader:
         return TableLoader(session, self.schema, self._authorization, self._clock)
 
-    def _settled(self, session: Session, plan: TablePlan, sync_id: str) -> Loaded | None:
-        """The ledger row if it says that this very step was committed; None if it is still to do.
+    def _settled(self, row: Loaded | None, plan: TablePlan, sync_id: str) -> bool:
+        """Whether the ledger row says that this very step was committed; false if it is still to do.
 
         Raises:
             LedgerMoved: another run changed the table since it was planned.
         """
-        row = self.ledger.read_one(session, plan.key)
         if (row.version if row else None) == plan.version:
-            return None
+            return False
         expected = 1 if plan.version is None else plan.version + 1
         if row is not None and row.version == expected and row.sync_id == sync_id:
-            return row
+            return True
         raise LedgerMoved(f"{self.schema}: another run changed {plan.key} since it was planned.")
 
-    def _known_outcome(self, session: Session, work: Work, started: datetime) -> Outcome:
+    def _known_outcome(self, session: Session, row: Loaded, work: Work) -> Outcome:
         """What a load did whose answer was lost, as its own records say."""
-        row = self.ledger.read_one(session, work.plan.key)
         notes = session.execute(
             SelectRows(
                 Table(SYNC_INFO, self.schema),
                 ("inserted_row_count",),
                 {
                     "event_table_name": work.plan.table,
-                    "sync_started": started.replace(tzinfo=None),
+                    "sync_started": work.started.replace(tzinfo=None),
                 },
             )
         ).rows
-        rows = row.rows if row else 0
-        return Outcome(int(notes[0][0]) if notes else rows, 0, rows)
+        return Outcome(int(notes[0][0]) if notes else row.rows, 0, row.rows)

@@ -26,6 +26,7 @@ def _text(name: str, length: int) -> Column:
 
 
 MANIFESTS_BYTES: Final = 65535
+LEFT_OUT_BYTES: Final = 65535
 
 LEDGER_COLUMNS: Final = (
     Column("table_key", "VARCHAR", 256, nullable=False),
@@ -42,6 +43,7 @@ LEDGER_COLUMNS: Final = (
     _text("state_key", 1024),
     timestamp("synced_to_time"),
     timestamp("updated_at"),
+    _text("left_out", LEFT_OUT_BYTES),
 )
 _NAMES: Final = tuple(column.name for column in LEDGER_COLUMNS)
 
@@ -123,6 +125,7 @@ def _set(row: Loaded, now: datetime) -> dict[str, object]:
         "state_key": row.state_key,
         "synced_to_time": row.synced_to,
         "updated_at": now.astimezone(UTC).replace(tzinfo=None),
+        "left_out": _encode_names(row.left_out),
     }
 
 
@@ -131,6 +134,14 @@ def _encode_manifests(keys: tuple[str, ...]) -> str:
     text = orjson.dumps(keys).decode()
     if len(text) > MANIFESTS_BYTES:
         text = orjson.dumps(sorted({key.rpartition("/")[0] + "/" for key in keys})).decode()
+    return text
+
+
+def _encode_names(names: tuple[str, ...]) -> str:
+    """As many of the names as fit, then how many more there are."""
+    shown = list(names)
+    while len(text := orjson.dumps(shown).decode()) > LEFT_OUT_BYTES:
+        shown = [*shown[: len(shown) // 2], f"... {len(names) - len(shown) // 2} more"]
     return text
 
 
@@ -150,6 +161,7 @@ def _loaded(fields: Mapping[str, Any]) -> Loaded:
         state_key=fields["state_key"] or "",
         synced_to=fields["synced_to_time"],
         updated=fields["updated_at"],
+        left_out=tuple(orjson.loads(fields["left_out"] or "[]")),
     )
 
 

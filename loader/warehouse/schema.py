@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,18 +13,14 @@ from loader.model.tables import (
     SYNC_INFO_ALIAS,
     SYNC_LEDGER,
     Column,
-    TableSpec,
     bigint,
     timestamp,
 )
 from loader.warehouse.ddl import AddColumn, CreateAlias, CreateSchema, CreateTable
-from loader.warehouse.errors import DUPLICATE_COLUMN, DUPLICATE_TABLE, StatementRefused
+from loader.warehouse.errors import DUPLICATE_TABLE, StatementRefused
 from loader.warehouse.ledger import LEDGER_COLUMNS
 from loader.warehouse.session import Session, transaction
 from loader.warehouse.sql import SelectColumns, Table
-
-#: AWS docs: CREATE TABLE, at most 1,600 columns; less the two that a stage has more.
-MAX_COLUMNS: Final = 1598
 
 SYNC_INFO_COLUMNS: Final = (
     Column("event_table_name", "VARCHAR", 127, nullable=False),
@@ -76,7 +72,10 @@ def prepare_schema(session: Session, schema: str) -> None:
     Raises:
         NeedsOperator: the schema holds tables and no ledger of ours: somebody else's.
     """
-    if check_schema(read_catalog(session, schema), schema):
+    catalog = read_catalog(session, schema)
+    if check_schema(catalog, schema, upgrade=True):
+        for column in _later_columns(catalog):
+            session.execute(AddColumn(Table(SYNC_LEDGER, schema), column))
         return
     session.execute(CreateSchema(schema))
     info = Table(SYNC_INFO, schema)
@@ -98,8 +97,19 @@ def prepare_schema(session: Session, schema: str) -> None:
         check_schema(read_catalog(session, schema), schema)
 
 
-def check_schema(catalog: Catalog, schema: str) -> bool:
+def _later_columns(catalog: Catalog) -> list[Column]:
+    """Columns that the ledger got since it was made: all of them may be null."""
+    standing = catalog.columns(SYNC_LEDGER)
+    return [column for column in LEDGER_COLUMNS if column.name not in standing]
+
+
+def check_schema(catalog: Catalog, schema: str, *, upgrade: bool = False) -> bool:
     """Whether the schema is ours already; false where there is nothing in it.
+
+    Args:
+        catalog: what stands in it.
+        schema: its name.
+        upgrade: the caller adds what an earlier version's ledger lacks.
 
     Raises:
         NeedsOperator: it holds tables and no ledger of ours, or a ledger of another version.
@@ -113,70 +123,13 @@ def check_schema(catalog: Catalog, schema: str) -> bool:
                 "in it.",
             )
         return False
-    missing = [c.name for c in LEDGER_COLUMNS if c.name not in catalog.columns(SYNC_LEDGER)]
+    missing = _later_columns(catalog)
+    if upgrade and all(column.nullable for column in missing):
+        return True
     if missing:
         raise NeedsOperator(
-            f"{schema}.{SYNC_LEDGER} is not a ledger of this loader: no column {missing[0]}.",
-            hint="Another version wrote it: run that one, or use another warehouse.schema.",
+            f"{schema}.{SYNC_LEDGER} is not this version's ledger: no column {missing[0].name}.",
+            hint="A sync of this version adds it. Where that refuses too, another version wrote it: "
+            "run that one, or use another warehouse.schema.",
         )
     return True
-
-
-def check_table(catalog: Catalog, schema: str, spec: TableSpec) -> None:
-    """Make sure that a table that stands is the one that ``spec`` describes.
-
-    Raises:
-        NeedsOperator: a built-in column is missing, of another type, or shorter.
-    """
-    standing = catalog.columns(spec.name)
-    for column in spec.columns if standing else ():
-        found = standing.get(column.name)
-        if found is None or found.kind != column.kind or found.length < column.length:
-            shown = "missing" if found is None else found.sql_type
-            raise NeedsOperator(
-                f"{schema}.{spec.name} is not the loader's table: column {column.name} is {shown}, "
-                f"not {column.sql_type}.",
-                hint="Move that table out of the schema; nothing else may live in it.",
-            )
-
-
-def add_columns(
-    session: Session, schema: str, spec: TableSpec, columns: tuple[Column, ...]
-) -> None:
-    """Add the columns that the table lacks, each by a statement of its own, outside transactions.
-
-    A column that another run added meanwhile is no error.
-
-    Raises:
-        NeedsOperator: the table is not ours, or would have too many columns.
-    """
-    catalog = read_catalog(session, schema)
-    check_table(catalog, schema, spec)
-    standing = catalog.columns(spec.name)
-    missing = [column for column in columns if column.name not in standing]
-    others = [column for column in columns if column.name in standing]
-    _check_width(schema, spec, len(standing) + len(missing), missing or others)
-    for column in missing:
-        try:
-            session.execute(AddColumn(Table(spec.name, schema), column))
-        except StatementRefused as error:
-            if error.sqlstate != DUPLICATE_COLUMN:
-                raise
-
-
-def check_width(schema: str, spec: TableSpec, custom: Sequence[Column]) -> None:
-    """Make sure that a table to be made does not have too many columns.
-
-    Raises:
-        NeedsOperator: it has, naming some of them.
-    """
-    _check_width(schema, spec, len(spec.columns) + len(custom), custom)
-
-
-def _check_width(schema: str, spec: TableSpec, count: int, latest: Sequence[Column]) -> None:
-    if count > MAX_COLUMNS:
-        names = ", ".join(column.name for column in latest[-3:])
-        raise NeedsOperator(
-            f"{schema}.{spec.name} would have {count} columns; a table holds {MAX_COLUMNS}.",
-            hint=f"Send fewer distinct properties. Some of those that need a column: {names}.",
-        )

@@ -4,12 +4,10 @@ import pytest
 from pydantic import SecretStr
 
 from loader.config import CopyCredentials, Lake, Settings, Warehouse
-from loader.errors import NeedsOperator, UsageError
-from loader.model.tables import PAGEVIEWS, custom
+from loader.errors import UsageError
 from loader.warehouse import ledger
 from loader.warehouse.credentials import CopyAuthorization, copy_authorization
 from loader.warehouse.ledger import decode_cut, encode_cut
-from loader.warehouse.schema import MAX_COLUMNS, check_width
 
 
 def test_equal_cuts_are_equal_texts() -> None:
@@ -54,9 +52,10 @@ def test_too_many_manifests_become_their_folder() -> None:
     assert ledger._encode_manifests(keys[:1]) == f'["{keys[0]}"]'
 
 
-def test_a_table_holds_so_many_columns_and_no_more() -> None:
-    room = MAX_COLUMNS - len(PAGEVIEWS.columns)
-    columns = [custom(f"p{n}") for n in range(room + 1)]
-    check_width("main", PAGEVIEWS, columns[:room])
-    with pytest.raises(NeedsOperator, match=r"main\.pageviews would have 1599 columns"):
-        check_width("main", PAGEVIEWS, columns)
+def test_names_left_out_fit_their_column() -> None:
+    few = ("a", "b")
+    assert ledger._encode_names(few) == '["a","b"]'
+    many = tuple(f"{n:0100}" for n in range(1500))
+    text = ledger._encode_names(many)
+    assert len(text) <= ledger.LEFT_OUT_BYTES
+    assert " more" in text

@@ -1,0 +1,37 @@
+"""A connection that is lost, and a conflict that is lost, at every statement of a sync."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import stamina
+
+from loader.local.environment import Environment
+from loader.local.environment import settings as stack_settings
+from tests.crash.every_statement import first_syncs, later_syncs
+
+#: Faults of one sync: the more, the fewer syncs it takes.
+TOGETHER = 30
+
+
+@pytest.fixture(autouse=True)
+def _patient_without_waiting() -> Iterator[None]:
+    stamina.set_testing(True, attempts=TOGETHER + 2)
+    yield
+    stamina.set_testing(False)
+
+
+def test_every_statement_of_a_first_sync(
+    environment: Environment, lake_prefix: str, schema_name: str
+) -> None:
+    document = stack_settings(environment, lake_prefix=lake_prefix, schema=schema_name)
+    assert first_syncs(document, ("kept", "users"), TOGETHER) > 100
+
+
+def test_every_statement_of_a_later_sync(
+    environment: Environment, lake_prefix: str, schema_name: str
+) -> None:
+    document = stack_settings(environment, lake_prefix=lake_prefix, schema=schema_name)
+    tables = ("edited", "renamed", "users")
+    assert later_syncs(document, tables, TOGETHER) > 120
