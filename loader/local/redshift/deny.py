@@ -148,6 +148,15 @@ def _not_here(tokens: Sequence[Token], at: int) -> None:
         raise not_here("SELECT * EXCLUDE")
     if token.is_word("by") and after.is_word("all") and before.is_word("group"):
         raise not_here("GROUP BY ALL")
+    if token.is_word("try_cast") and after.is_op("("):
+        raise not_here("TRY_CAST")
+    if token.is_word("ignore") and after.is_word("nulls"):
+        raise not_here("IGNORE NULLS")
+    if token.is_word("within") and after.is_word("group") and _peek(tokens, at + 2).is_op("("):
+        end = closing(tokens, at + 2)
+        listed = before.is_op(")") and _called(tokens, at - 1).is_word("listagg")
+        if _peek(tokens, end + 1).is_word("over") and not listed:
+            raise not_here("WITHIN GROUP ... OVER")
     if token.is_word("connect") and after.is_word("by"):
         raise not_here("CONNECT BY")
     if token.is_word("start") and after.is_word("with") and at > 1:
@@ -156,6 +165,17 @@ def _not_here(tokens: Sequence[Token], at: int) -> None:
         if token.is_word("cube", "rollup"):
             return
         raise not_here(f"{token.value.upper()}() of SUPER values")
+
+
+def _called(tokens: Sequence[Token], closed: int) -> Token:
+    """The function whose bracket closes at an index."""
+    depth, at = 0, closed
+    while at > 0:
+        depth += tokens[at].is_op(")") - tokens[at].is_op("(")
+        if depth == 0:
+            return tokens[at - 1]
+        at -= 1
+    return tokens[0]
 
 
 def _delete(tokens: Sequence[Token]) -> None:
