@@ -149,7 +149,7 @@ class Backend:
                 raise as_sql_error(body)
         return out
 
-    async def copy_in(self, sql: str, chunks: AsyncIterator[bytes]) -> None:
+    async def copy_in(self, sql: str, chunks: AsyncIterator[memoryview]) -> None:
         """Run ``COPY ... FROM STDIN`` in the current transaction and feed it.
 
         Args:
@@ -170,9 +170,7 @@ class Backend:
         await self._until(b"G")
         try:
             async for chunk in chunks:
-                self.send(wire.pack(b"d", chunk))
-                await self.drain()
-                if self.ahead().done():  # it refused the data already
+                if not await self._feed(chunk):
                     break
         except BaseException:
             self.send(wire.pack(b"f", wire.cstring("stand-in: load failed")) + wire.FLUSH)
@@ -183,6 +181,16 @@ class Backend:
         self.send(wire.pack(b"C", b"S" + wire.cstring(_SIDE)) + wire.FLUSH)
         await self._until(b"3")
         await self._until(b"3")
+
+    async def _feed(self, chunk: memoryview) -> bool:
+        """Send input of a COPY in short messages; False where it was refused already."""
+        for at in range(0, len(chunk), wire.CHUNK):
+            piece = chunk[at : at + wire.CHUNK]
+            self._writer.writelines((wire.copy_data_head(len(piece)), piece))
+            await self.drain()
+            if self.ahead().done():
+                return False
+        return True
 
     async def _until(self, wanted: bytes) -> None:
         while True:

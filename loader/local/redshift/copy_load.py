@@ -17,7 +17,7 @@ from loader.local.redshift.copy_grammar import CopyStatement
 from loader.local.redshift.copy_types import Target
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.names import shorten
-from loader.local.redshift.parquet import Progress, csv_chunks
+from loader.local.redshift.parquet import Progress, chunks
 from loader.local.redshift.plan import Engine, Script
 from loader.local.redshift.s3 import Bucket, Source
 from loader.local.redshift.tokens import literal, name
@@ -93,26 +93,26 @@ async def _load(load: _Load, targets: Sequence[Target], engine: Engine, progress
     with contextlib.closing(bucket):
         read = bucket.manifest if "manifest" in statement.flags else bucket.prefix
         sources: list[Source] = await asyncio.to_thread(read, statement.url)
-        chunks = csv_chunks(bucket, sources, targets, statement.flags, progress)
+        pieces = chunks(bucket, sources, targets, statement.flags, progress)
         columns = ", ".join(name(shorten(target.name)).text for target in targets)
-        sql = f"COPY {statement.table} ({columns}) FROM STDIN (FORMAT csv)"
-        ahead = _ahead(chunks)
+        sql = f"COPY {statement.table} ({columns}) FROM STDIN (FORMAT binary)"
+        ahead = _ahead(pieces)
         try:
             await engine.backend.copy_in(sql, ahead)
         finally:
             await ahead.aclose()
-            chunks.close()
+            pieces.close()
         if statement.statupdate:
             await engine.run(f"ANALYZE {statement.table}")
 
 
-async def _ahead(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Make the next chunk while the last one is sent."""
-    task = asyncio.create_task(asyncio.to_thread(next, chunks, b""))
+async def _ahead(pieces: Iterator[memoryview]) -> AsyncGenerator[memoryview, None]:
+    """Make the next piece while the last one is sent."""
+    task = asyncio.create_task(asyncio.to_thread(next, pieces, None))
     try:
-        while chunk := await task:
-            task = asyncio.create_task(asyncio.to_thread(next, chunks, b""))
-            yield chunk
+        while (piece := await task) is not None:
+            task = asyncio.create_task(asyncio.to_thread(next, pieces, None))
+            yield piece
     finally:
         if not task.done():  # a thread cannot be cancelled: let it finish its batch
             await asyncio.wait({task})

@@ -56,6 +56,7 @@ def fits(arrow: pa.DataType, target: Target) -> bool:
     if kind == "super":
         return _is_text(arrow) or bool(pa.types.is_nested(arrow))
     simple = {
+        "varbyte": pa.types.is_binary,
         "boolean": pa.types.is_boolean,
         "real": pa.types.is_float32,
         "double precision": pa.types.is_float64,
