@@ -71,6 +71,31 @@ def fits(arrow: pa.DataType, target: Target) -> bool:
     return kind != "timestamp with time zone" or arrow.tz is not None
 
 
+def arrow_type(target: Target) -> pa.DataType:
+    """The Arrow type that holds the column's values."""
+    if target.type_name == "numeric":
+        return pa.decimal128(target.precision, target.scale)
+    return _ARROW[target.type_name]
+
+
+_ARROW = {
+    "smallint": pa.int16(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "real": pa.float32(),
+    "double precision": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "time without time zone": pa.time64("us"),
+    "timestamp without time zone": pa.timestamp("us"),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+    "character varying": pa.string(),
+    "character": pa.string(),
+    "super": pa.string(),
+    "varbyte": pa.binary(),
+}
+
+
 def _is_text(arrow: pa.DataType) -> bool:
     return bool(pa.types.is_string(arrow) or pa.types.is_large_string(arrow))
 

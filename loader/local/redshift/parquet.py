@@ -6,11 +6,8 @@ read the next is downloaded.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import IO
 
 import duckdb
 import pyarrow as pa
@@ -19,20 +16,12 @@ import pyarrow.parquet as pq
 from loader.local.redshift import copy_types, pg_binary
 from loader.local.redshift.copy_errors import LoadError
 from loader.local.redshift.copy_types import Target
+from loader.local.redshift.downloads import Progress, Scanned, downloads
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.s3 import Bucket, Source
 
 _BATCH_BYTES = 8 << 20
 _MIN_ROWS, _MAX_ROWS = 256, 65_536
-
-
-class Progress:
-    """Rows and bytes read so far."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.bytes = 0
-        self.files = 0
 
 
 def chunks(
@@ -56,48 +45,21 @@ def chunks(
         SqlError: what only the stand-in refuses.
     """
     yield memoryview(pg_binary.HEADER)
-    with closing(_downloads(bucket, sources)) as files:
+    with closing(downloads(bucket, sources)) as files:
         for source, local in zip(sources, files, strict=True):
             with local:
+                scanned = Scanned(source)
+                progress.files.append(scanned)
                 try:
                     file = pq.ParquetFile(local, coerce_int96_timestamp_unit="us")
                 except pa.ArrowInvalid as error:
                     text = f"File '{source.url}' has an invalid version number: {error}"
                     raise LoadError(15001, text, file=source.url) from None
-                yield from _file_chunks(file, source.url, targets, flags, progress)
-            progress.files += 1
-            progress.bytes += source.size
+                for piece, count in _file_chunks(file, source.url, targets, flags):
+                    scanned.lines += count
+                    progress.rows += count
+                    yield piece
     yield memoryview(pg_binary.TRAILER)
-
-
-def _downloads(
-    bucket: Bucket, sources: Sequence[Source]
-) -> Generator[IO[bytes], None, None]:
-    """The files as temporary local ones, the next on its way while one is used."""
-
-    def download(source: Source) -> IO[bytes]:
-        local = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever gets it
-        try:
-            bucket.download(source, local)
-            local.seek(0)
-        except BaseException:
-            local.close()
-            raise
-        return local
-
-    with ThreadPoolExecutor(1, thread_name_prefix="copy-download") as pool:
-        ahead = None
-        try:
-            for index in range(len(sources)):
-                current = ahead or pool.submit(download, sources[index])
-                ahead = None
-                local = current.result()
-                if index + 1 < len(sources):
-                    ahead = pool.submit(download, sources[index + 1])
-                yield local
-        finally:
-            if ahead is not None and not ahead.cancel() and ahead.exception() is None:
-                ahead.result().close()
 
 
 def _file_chunks(
@@ -105,8 +67,8 @@ def _file_chunks(
     url: str,
     targets: Sequence[Target],
     flags: frozenset[str],
-    progress: Progress,
-) -> Generator[memoryview, None, None]:
+) -> Generator[tuple[memoryview, int], None, None]:
+    """Pieces of rows, with how many rows each holds."""
     _check_schema(file, url, targets, flags)
     meta = file.metadata
     size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
@@ -117,9 +79,8 @@ def _file_chunks(
     for batch in file.iter_batches(batch_size=rows):
         columns = [_column(batch, index, target, url, done) for index, target in enumerate(targets)]
         done += batch.num_rows
-        progress.rows += batch.num_rows
         if batch.num_rows:
-            yield pg_binary.rows(columns, types)
+            yield pg_binary.rows(columns, types), batch.num_rows
 
 
 def _storage(arrow: pa.DataType) -> pa.DataType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,9 @@ class LoadLog(Protocol):
 
     async def write(self, table: str, row: dict[str, object]) -> None:
         """Add one row to a table of the side schema."""
+
+    async def write_all(self, table: str, rows: Sequence[dict[str, object]]) -> None:
+        """Add rows with the same columns."""
 
 
 @dataclass(slots=True)

@@ -129,7 +129,7 @@ def _decimals(draw: st.DrawFn) -> tuple[int, int, list[Decimal | None]]:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(_decimals())
 def test_decimals_of_every_width(made: tuple[int, int, list[Decimal | None]]) -> None:
     precision, scale, values = made
