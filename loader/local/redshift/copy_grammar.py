@@ -217,7 +217,7 @@ class _Options:
             words.take("as")
             value = words.raw_string() if word in ("delimiter", "null") else words.string()
             if word == "delimiter":
-                self._delimiter = _character(value)
+                self._delimiter = characters(value)
                 if not self._delimiter:
                     raise SqlError("22023", "COPY delimiter must be a single ASCII character")
             else:
@@ -232,7 +232,7 @@ class _Options:
         return value or default
 
 
-def _character(value: str) -> str:
+def characters(value: str) -> str:
     r"""Resolve the escapes of DELIMITER and NULL AS: ``\t``, octal numbers, and ``\N``, which stays."""
 
     def one(match: re.Match[str]) -> str:
@@ -266,7 +266,7 @@ def _widths(value: str) -> tuple[int, ...]:
 
 _VALUED: Mapping[str, Callable[[TextRules, str], TextRules]] = {
     "quote": lambda rules, value: replace(rules, quote=_quote(value)),
-    "null": lambda rules, value: replace(rules, null_as=_character(value)),
+    "null": lambda rules, value: replace(rules, null_as=characters(value)),
     "dateformat": lambda rules, value: replace(rules, date_format=value),
     "timeformat": lambda rules, value: replace(rules, time_format=value),
     "region": lambda rules, _value: rules,  # there is one S3 here

@@ -1,4 +1,4 @@
-"""The S3 side of COPY: manifest, sizes, downloads. Everything here blocks; call it in a thread."""
+"""The S3 side of COPY and UNLOAD: manifest, sizes, files. Everything here blocks; call it in a thread."""
 
 from __future__ import annotations
 
@@ -148,6 +148,43 @@ class Bucket:
             ]
         except ClientError as error:
             raise _service_error(error, prefix) from None
+
+    def upload(self, url: str, content: IO[bytes]) -> int:
+        """Write an open file's content as an object; returns its bytes.
+
+        Raises:
+            LoadError: S3 refused.
+        """
+        size = content.seek(0, 2)
+        content.seek(0)
+        self.write(url, content)
+        return size
+
+    def write(self, url: str, body: bytes | IO[bytes]) -> None:
+        """Write an object.
+
+        Raises:
+            LoadError: S3 refused.
+        """
+        bucket, key = split_url(url)
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=body)
+        except ClientError as error:
+            raise _service_error(error, key) from None
+        except BotoCoreError as error:
+            raise LoadError(8001, f"S3 does not answer: {type(error).__name__}") from None
+
+    def delete(self, url: str) -> None:
+        """Remove an object.
+
+        Raises:
+            LoadError: S3 refused.
+        """
+        bucket, key = split_url(url)
+        try:
+            self._client.delete_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            raise _service_error(error, key) from None
 
     def download(self, source: Source, into: IO[bytes]) -> None:
         """Copy an object's bytes to an open file.

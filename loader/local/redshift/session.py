@@ -281,8 +281,13 @@ class Session:
         if self.failed:
             return
         if plan.copy_state:
-            await self.run(f"SET stand_in.last_copy_count = {self._state.copy_count}")
-            await self.run(f"SET stand_in.last_copy_id = {self._state.copy_id}")
+            state = self._state
+            await self.run(
+                f"SELECT set_config('stand_in.last_copy_count', '{state.copy_count}', false),"
+                f" set_config('stand_in.last_copy_id', '{state.copy_id}', false),"
+                f" set_config('stand_in.last_unload_count', '{state.unload_count}', false),"
+                f" set_config('stand_in.last_unload_id', '{state.unload_id}', false)"
+            )
         if plan.lock:
             if not self.in_transaction:
                 await self.run("SHOW server_version")  # LOCK wants to be second in a pipeline

@@ -17,7 +17,9 @@ from loader.local.redshift.rewrite import limit_for_top, rewrite
 from loader.local.redshift.settings import reset_parameter, set_parameter, show_parameter
 from loader.local.redshift.tokens import Token, literal, render
 
-_COPY_STATE = ("pg_last_copy_count", "pg_last_copy_id")
+_COPY_STATE = (
+    "pg_last_copy_count", "pg_last_copy_id", "pg_last_unload_count", "pg_last_unload_id",
+)  # fmt: skip
 _NO_CREATE = {
     "trigger": "triggers", "sequence": "sequences", "rule": "rules", "domain": "domains",
     "type": "user-defined types", "extension": "extensions", "tablespace": "tablespaces",
@@ -225,7 +227,6 @@ _HANDLERS: dict[str, Callable[[list[Token], str], Plan]] = {
     "show": lambda tokens, _: show_parameter(tokens),
     "reset": lambda tokens, _: reset_parameter(tokens),
     "cancel": _cancel,
-    "unload": _absent("UNLOAD"),
     "call": _absent("CALL"),
     "use": _absent("USE"),
 }

@@ -25,6 +25,23 @@ CREATE TABLE IF NOT EXISTS pg_stand_in.load_commit (
     lines_scanned int, errors int, curtime timestamp, status int, file_format char(16),
     is_partial int, start_offset bigint, copy_job_id bigint
 );
+CREATE TABLE IF NOT EXISTS pg_stand_in.unload_log (
+    userid int, query int, slice int, pid int, path char(1280), start_time timestamp,
+    end_time timestamp, line_count bigint, transfer_size bigint, file_format char(10)
+);
+CREATE TABLE IF NOT EXISTS pg_stand_in.unload_history (
+    user_id int, query_id bigint, transaction_id bigint, session_id int, database_name text,
+    status text, start_time timestamp, end_time timestamp, duration bigint, file_format text,
+    compression_type text, unloaded_location text, unloaded_rows bigint,
+    unloaded_files_count bigint, unloaded_files_size bigint, error_message text
+);
+
+CREATE OR REPLACE FUNCTION pg_catalog.pg_last_unload_count() RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(nullif(current_setting('stand_in.last_unload_count', true), ''), '0')::bigint $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_last_unload_id() RETURNS int
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(nullif(current_setting('stand_in.last_unload_id', true), ''), '-1')::int $$;
 
 -- A superuser sees all rows, others their own (AWS docs: Visibility of data in system tables).
 CREATE OR REPLACE FUNCTION pg_stand_in.sees(row_user int) RETURNS boolean
@@ -47,9 +64,14 @@ CREATE OR REPLACE VIEW pg_catalog.sys_load_history AS
     SELECT * FROM pg_stand_in.load_history WHERE pg_stand_in.sees(user_id);
 CREATE OR REPLACE VIEW pg_catalog.stl_load_commits AS
     SELECT * FROM pg_stand_in.load_commit WHERE pg_stand_in.sees(userid);
+CREATE OR REPLACE VIEW pg_catalog.stl_unload_log AS
+    SELECT * FROM pg_stand_in.unload_log WHERE pg_stand_in.sees(userid);
+CREATE OR REPLACE VIEW pg_catalog.sys_unload_history AS
+    SELECT * FROM pg_stand_in.unload_history WHERE pg_stand_in.sees(user_id);
 GRANT USAGE ON SCHEMA pg_stand_in TO PUBLIC;
 GRANT EXECUTE ON FUNCTION pg_stand_in.sees(int) TO PUBLIC;
 GRANT USAGE ON SEQUENCE pg_stand_in.query_id TO PUBLIC;
 GRANT SELECT ON pg_catalog.stl_load_errors, pg_catalog.stl_loaderror_detail,
-    pg_catalog.sys_load_error_detail, pg_catalog.sys_load_history, pg_catalog.stl_load_commits
+    pg_catalog.sys_load_error_detail, pg_catalog.sys_load_history, pg_catalog.stl_load_commits,
+    pg_catalog.stl_unload_log, pg_catalog.sys_unload_history
     TO PUBLIC;
