@@ -41,9 +41,9 @@ current_session_arn current_user_id default_iam_role last_user_query_id role_is_
 user_is_member_of version explain_model has_any_column_privilege has_assumerole_privilege
 has_column_privilege has_database_privilege has_language_privilege has_role has_schema_privilege
 has_table_privilege has_function_privilege array_lower array_to_string array_upper col_description
-format_encoding format_type generate_series obj_description oidvectortypes bool bpchar char date float4 float8 int2
-int4 int8 interval numeric text time timestamp timestamptz timetz varchar name oid regclass exists
-row like overlaps current_user session_user
+format_encoding format_type generate_series obj_description oidvectortypes bool bpchar char date
+float4 float8 int2 int4 int8 interval numeric text time timestamp timestamptz timetz varchar name
+oid regclass exists row like overlaps current_user session_user
 """
 REDSHIFT = frozenset(_NAMES.split())
 # Of PostgreSQL's own pg_... functions, those that look into the catalog stayed; these did not.
