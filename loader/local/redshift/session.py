@@ -315,9 +315,14 @@ class Session:
         if self.failed:
             return
         if plan.copy_state:
-            await self.run(f"SET stand_in.last_query_id = {self._last['query']}")
-            await self.run(f"SET stand_in.last_copy_count = {self._state.copy_count}")
-            await self.run(f"SET stand_in.last_copy_id = {self._state.copy_id}")
+            state = self._state
+            await self.run(
+                f"SELECT set_config('stand_in.last_query_id', '{self._last['query']}', false),"
+                f" set_config('stand_in.last_copy_count', '{state.copy_count}', false),"
+                f" set_config('stand_in.last_copy_id', '{state.copy_id}', false),"
+                f" set_config('stand_in.last_unload_count', '{state.unload_count}', false),"
+                f" set_config('stand_in.last_unload_id', '{state.unload_id}', false)"
+            )
         if plan.lock:
             self._locked = tokenize(plan.lock)
             await self._lock(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
@@ -418,7 +423,7 @@ class Session:
             self._backend.user, self._backend.pid, self._xid, self._label, masked(source), now(),
             last=self._last,
         )  # fmt: skip
-        copy_id, self._tag = self._state.copy_id, ""
+        numbers, self._tag = (self._state.copy_id, self._state.unload_id), ""
         history.begin(note)
         try:
             yield
@@ -426,8 +431,10 @@ class Session:
             note.error = to_redshift(error).message
             raise
         finally:
-            if self._state.copy_id != copy_id:
+            if self._state.copy_id != numbers[0]:
                 note.query = self._state.copy_id
+            elif self._state.unload_id != numbers[1]:
+                note.query = self._state.unload_id
             note.commits = not self.in_transaction and (block or note.writes) and not note.error
             note.commits = note.commits and not self._tag.startswith("ROLLBACK")
             count = self._tag.rpartition(" ")[2]

@@ -23,7 +23,10 @@ from loader.local.redshift.settings import reset_parameter, set_parameter
 from loader.local.redshift.show import show
 from loader.local.redshift.tokens import Token, closing, literal, render, word, words
 
-_COPY_STATE = ("pg_last_copy_count", "pg_last_copy_id", "pg_last_query_id")
+_COPY_STATE = (
+    "pg_last_copy_count", "pg_last_copy_id", "pg_last_unload_count", "pg_last_unload_id",
+    "pg_last_query_id",
+)  # fmt: skip
 _NO_CREATE = {
     "trigger": "triggers", "sequence": "sequences", "rule": "rules", "domain": "domains",
     "type": "user-defined types", "extension": "extensions", "tablespace": "tablespaces",
@@ -302,7 +305,6 @@ _HANDLERS: dict[str, Callable[[list[Token], str], Plan]] = {
     "show": lambda tokens, _: show(tokens),
     "reset": lambda tokens, _: reset_parameter(tokens),
     "cancel": _cancel,
-    "unload": _absent("UNLOAD"),
     "call": _absent("CALL"),
     "use": _absent("USE"),
 }
