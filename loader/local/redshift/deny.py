@@ -50,8 +50,10 @@ def check(tokens: Sequence[Token]) -> None:
             _word(tokens, at)
     if tokens[0].is_word("delete"):
         _delete(tokens)
+        _equijoin(tokens)
     elif tokens[0].is_word("update"):
         _update(tokens)
+        _equijoin(tokens)
     elif tokens[0].is_word("insert"):
         _insert(tokens)
     elif tokens[0].is_word("with"):
@@ -193,6 +195,29 @@ def _update(tokens: Sequence[Token]) -> None:
             if _peek(tokens, at + 1).is_op("("):
                 raise syntax_error("(")
             return
+
+
+def _equijoin(tokens: Sequence[Token]) -> None:
+    """A write's target may not stand in an outer join of its own (AWS docs: UPDATE)."""
+    target: tuple[str, ...] = ()
+    for ref in relations(tokens):
+        if ref.role in ("update", "delete"):
+            target = ref.parts
+            continue
+        before = tokens[ref.start - 1].value
+        joined = before in ("join", "from", "using") and ref.role == "from"
+        if joined and ref.parts == target and _outer(tokens, ref.start):
+            raise unsupported("Target table must be part of an equijoin predicate")
+
+
+def _outer(tokens: Sequence[Token], start: int) -> bool:
+    """Whether an outer join follows, up to WHERE."""
+    for token in tokens[max(start - 4, 0) :]:
+        if token.is_word("where"):
+            return False
+        if token.is_word("left", "right", "full"):
+            return True
+    return False
 
 
 def _insert(tokens: Sequence[Token]) -> None:

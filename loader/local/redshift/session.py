@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ from loader.local.redshift.tokens import Token, literal, split, tokenize
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
 _OPENING = ("BEGIN", "START TRANSACTION")
 _ENDING = ("COMMIT", "ROLLBACK")
+_OWN_FAULTS = (LookupError, RecursionError, TypeError, ValueError, struct.error)
 _ENDS = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
 
 
@@ -140,7 +142,16 @@ class Session:
                     await self._extended(kind, body)
                 except SqlError as error:
                     await self._report(error)
+                except _OWN_FAULTS as fault:
+                    await self._report(self._own_fault(fault))
             await self._client.drain()
+
+    def _own_fault(self, fault: Exception) -> SqlError:
+        """A message that is none, or a fault of ours, as an answer: a client never sees a traceback."""
+        if isinstance(fault, RecursionError):
+            return SqlError("54001", "stack depth limit exceeded")
+        self._shared.event("fault of the stand-in", kind=type(fault).__name__, text=str(fault))
+        return SqlError("XX000", f"stand-in: internal error: {type(fault).__name__}: {fault}")
 
     async def _hear(self) -> wire.Message | None:
         """The client's next message; what the idle backend says meanwhile is handed on."""
@@ -245,6 +256,8 @@ class Session:
                 await self._simple_one(source[tokens[0].start : tokens[-1].end], tokens)
         except SqlError as error:
             await self._report(error)
+        except _OWN_FAULTS as fault:
+            await self._report(self._own_fault(fault))
         await self._sync()
 
     async def _simple_one(self, source: str, tokens: list[Token]) -> None:

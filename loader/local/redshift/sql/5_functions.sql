@@ -166,6 +166,11 @@ CREATE OR REPLACE FUNCTION pg_catalog.is_varchar(super) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT json_typeof($1::text::json) = 'string' $$;
 CREATE OR REPLACE FUNCTION pg_catalog.is_boolean(super) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT json_typeof($1::text::json) = 'boolean' $$;
+CREATE OR REPLACE FUNCTION pg_catalog.is_valid_json(super) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    PERFORM pg_stand_in.fail('42883', 'function is_valid_json(super) does not exist');
+END $$;
 CREATE OR REPLACE FUNCTION pg_catalog.get_array_length(super) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT CASE WHEN $1::text IS JSON ARRAY THEN json_array_length($1::text::json)::bigint END $$;
