@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from loader.local.redshift import functions, lateral, views
+from loader.local.redshift.backend import Rows
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errors import SqlError, syntax_error
 from loader.local.redshift.faults import Faults
@@ -37,6 +38,8 @@ class Shared:
             mentions none of them needs no look-up.
         event: writes one line to the log.
         refused_functions: those of the backend that Redshift does not have.
+        missing_functions: those of Redshift that the backend does not have.
+        ask: runs a query beside all sessions.
     """
 
     config: StandInConfig
@@ -45,9 +48,11 @@ class Shared:
     store: NameStore
     history: History
     event: Callable[..., None]
+    ask: Callable[[str], Awaitable[Rows]]
     names: LongNames = field(default_factory=LongNames)
     late_views: set[str] = field(default_factory=set)
     refused_functions: frozenset[str] = frozenset()
+    missing_functions: frozenset[str] = frozenset()
 
 
 class Session(Engine, Protocol):
@@ -105,7 +110,7 @@ class Planner:
         if not self._session.failed:
             expanded = await lateral.resolve(expanded, self._session)
         plan = translate(expanded, source, self._session.state)
-        functions.check(folded, self._shared.refused_functions)
+        functions.check(folded, self._shared.refused_functions, self._shared.missing_functions)
         if isinstance(plan, Pass) and expanded is not folded:
             return replace(plan, late_bound=True)
         return plan
