@@ -14,6 +14,7 @@ from loader.local.redshift.tokens import Token, literal, name, render, split_com
 from loader.local.redshift.types import parse_type
 
 _TAG = "ALTER TABLE"
+_KEY_WORDS = ("distkey", "diststyle", "sortkey", "encode")
 
 
 def in_block(what: str) -> SqlError:
@@ -27,8 +28,10 @@ def alter_table(tokens: Sequence[Token]) -> Plan:
     Raises:
         SqlError: an action, or a combination of actions, that Redshift refuses.
     """
+    if len(tokens) < 4:
+        raise SqlError("42601", "syntax error at end of input")
     if tokens[2].is_word("if", "only"):
-        raise syntax_error(tokens[2].text)
+        raise syntax_error(tokens[2 + tokens[2].is_word("if")].text)
     end = name_end(tokens, 2)
     table, action = list(tokens[2:end]), list(tokens[end:])
     if end == 2 or not action:
@@ -123,7 +126,7 @@ def _drop(table: list[Token], action: list[Token]) -> Script:
     if rest and rest[0].is_word("column"):
         rest = rest[1:]
     if not rest or rest[0].is_word("if"):
-        raise syntax_error(rest[0].text if rest else "DROP")
+        raise syntax_error(rest[min(1, len(rest) - 1)].text if rest else "DROP")
     if len(split_commas(rest)) > 1:
         raise syntax_error(",")
     column = literal(rest[0].value).text
@@ -156,6 +159,8 @@ def _alter(table: list[Token], action: list[Token]) -> Script:
         if len(rest) > 1 and rest[1].is_word("type"):
             return _resize(table, rest)
         if len(rest) > 2 and rest[1].is_word("set", "drop"):
+            if not rest[2].is_word("default", "not"):
+                raise syntax_error(rest[2].text)
             what = "DEFAULT" if rest[2].is_word("default") else "NOT NULL"
             raise SqlError("0A000", f"ALTER COLUMN SET/DROP {what} is not supported")
         for given in split_commas(action):
@@ -181,7 +186,13 @@ def _alter(table: list[Token], action: list[Token]) -> Script:
 
 def _key_changes(action: list[Token], into: Attributes) -> None:
     """ALTER DISTKEY c, DISTSTYLE x, [COMPOUND] SORTKEY (...) and ENCODE AUTO."""
-    for part in split_commas(action):
+    parts = split_commas(action)
+    said = {next((t.value for t in part[1:] if t.is_word(*_KEY_WORDS)), "") for part in parts}
+    if len(parts) > 1 and (
+        len(parts) != len(said) or not said <= {"distkey", "diststyle", "sortkey"}
+    ):
+        raise syntax_error(",")
+    for part in parts:
         rest = part[1:] if part and part[0].is_word("alter") else part
         if len(rest) > 1 and rest[0].is_word("distkey") and rest[1].is_name:
             into.distribute("key", rest[1].value)

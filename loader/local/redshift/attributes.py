@@ -14,6 +14,20 @@ ENCODINGS = frozenset((
     "raw", "az64", "bytedict", "delta", "delta32k", "lzo", "mostly8", "mostly16", "mostly32",
     "runlength", "text255", "text32k", "zstd",
 ))  # fmt: skip
+_NUMBERS = ("smallint", "integer", "bigint", "numeric")
+_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz")
+# Where a type is missing the encoding takes it (AWS docs: Compression encodings).
+_ENCODABLE = {
+    "az64": (*_NUMBERS, *_TIMES),
+    "delta": (*_NUMBERS, "date", "timestamp"),
+    "delta32k": ("integer", "bigint", "numeric", "date", "timestamp"),
+    "mostly8": _NUMBERS,
+    "mostly16": ("integer", "bigint", "numeric"),
+    "mostly32": ("bigint", "numeric"),
+    "text255": ("varchar",),
+    "text32k": ("varchar",),
+}
+_NEVER_ENCODED = {"bytedict": ("boolean",), "lzo": ("boolean", "real", "double")}
 DISTSTYLES = ("auto", "even", "key", "all")
 _MAX_COMPOUND, _MAX_INTERLEAVED = 400, 8
 # Words that begin the next column attribute, so that a DEFAULT's expression ends before them.
@@ -154,6 +168,23 @@ def encoding(token: Token) -> str:
     if token.value not in ENCODINGS:
         raise SqlError("42704", f'encoding "{token.value}" does not exist')
     return token.value
+
+
+def check_encoding(column: str, chosen: str, type_name: str) -> None:
+    """Refuse an encoding that does not go with a type.
+
+    Args:
+        column: for the message.
+        chosen: the encoding.
+        type_name: the first word of the type in PostgreSQL's words.
+
+    Raises:
+        SqlError: 0A000.
+    """
+    only = _ENCODABLE.get(chosen)
+    if (only and type_name not in only) or type_name in _NEVER_ENCODED.get(chosen, ()):
+        text = f'invalid encoding type specified for column "{column}"'
+        raise SqlError("0A000", text)
 
 
 def column_attribute(  # noqa: PLR0911, PLR0912 - one case per attribute

@@ -11,11 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loader.local.redshift import deny
-from loader.local.redshift.attributes import Attributes, column_attribute, table_attributes
-from loader.local.redshift.errors import SqlError, syntax_error
+from loader.local.redshift.attributes import (
+    Attributes,
+    check_encoding,
+    column_attribute,
+    table_attributes,
+)
+from loader.local.redshift.clauses import clauses
+from loader.local.redshift.errors import LEADER_ONLY, SqlError, syntax_error, unsupported
 from loader.local.redshift.plan import Engine, Script
 from loader.local.redshift.refs import dotted, name_end
-from loader.local.redshift.rewrite import limit_for_top, rewrite
+from loader.local.redshift.rewrite import rewrite
 from loader.local.redshift.tokens import (
     Token,
     closing,
@@ -57,12 +63,16 @@ def create_table(tokens: Sequence[Token]) -> Script:
             raise SqlError("54011", f"tables can have at most {MAX_COLUMNS} columns")
         at = end + 1
     at = table_attributes(tokens, at, table.attributes)
+    if table.attributes.diststyle == "KEY" and table.attributes.distkey is None:
+        raise SqlError("42601", "DISTSTYLE KEY requires a DISTKEY column")
     if at < len(tokens):
         if not tokens[at].is_word("as"):
             raise syntax_error(tokens[at].text)
         query = list(tokens[at + 1 :])
         deny.check(query)
-        query = limit_for_top(rewrite(query))
+        if deny.uses_leader_functions(query):
+            raise unsupported(LEADER_ONLY)
+        query = clauses(rewrite(query))
     return _script(table, query)
 
 
@@ -136,6 +146,8 @@ def column_definition(part: list[Token], table: str, attributes: Attributes) -> 
         used, kept = column_attribute(part, at, column.value, attributes)
         out += kept
         at += used
+    if column.value in attributes.encodings:
+        check_encoding(column.value, attributes.encodings[column.value], type_tokens[0].value)
     return out
 
 

@@ -82,12 +82,14 @@ class Pass:
         lock: relation to lock first, since writes hold a table lock on Redshift; empty for none.
         copy_state: the text reads ``pg_last_copy_count`` or ``_id``.
         late_bound: views were expanded, so the text holds only until one of them changes.
+        check: a query to run first, that fails where the statement may not run; empty for none.
     """
 
     sql: str
     lock: str = ""
     copy_state: bool = False
     late_bound: bool = False
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ the client's statement, which ends with the client's own Sync.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from loader.local.redshift import wire
@@ -18,6 +21,7 @@ from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errormap import error_fields, notice_fields, to_redshift
 from loader.local.redshift.errors import ABORTED, SqlError
 from loader.local.redshift.faults import act
+from loader.local.redshift.history import Note, masked, now
 from loader.local.redshift.names import LongNames
 from loader.local.redshift.plan import LoadLog, Pass, Plan, SessionState
 from loader.local.redshift.planner import Planner, Shared, decode
@@ -26,6 +30,7 @@ from loader.local.redshift.tokens import Token, split, tokenize
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
 _OPENING = ("BEGIN", "START TRANSACTION")
 _ENDING = ("COMMIT", "ROLLBACK")
+_ENDS = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -51,6 +56,10 @@ class Session:
         self._statements: dict[str, Prepared] = {}
         self._portals: dict[str, Prepared] = {}
         self._state = SessionState()
+        self._xid = 0  # the open transaction's number, 0 for none
+        self._tag = ""  # of the last command
+        self._label = ""  # SET query_group
+        self._last = {"query": -1}  # number of the last query
         self._planner = Planner(self, shared)
 
     @property
@@ -170,6 +179,8 @@ class Session:
             self._aside(kind, body)
         self._block = body.decode()
         self._piped = self._skipping = False
+        if not self.in_transaction:
+            self._xid = 0
         self._client.write(wire.ready(self._block))
 
     async def _relay(self, ends: bytes, hide: bytes = b"") -> bytes:
@@ -200,6 +211,7 @@ class Session:
                 return kind
 
     def _note_tag(self, tag: str) -> None:
+        self._tag = tag
         if tag.startswith(_OPENING):
             self._block = "T"
         elif tag.startswith(_ENDING):
@@ -219,6 +231,10 @@ class Session:
 
     async def _simple_one(self, source: str, tokens: list[Token]) -> None:
         plan = await self._planner.plan(tokens, source)
+        async with self._noted(source):
+            await self._simple_run(source, plan)
+
+    async def _simple_run(self, source: str, plan: Plan) -> None:
         if not isinstance(plan, Pass):
             await self._script(Prepared("", source, b"", plan))
             return
@@ -281,12 +297,37 @@ class Session:
         if self.failed:
             return
         if plan.copy_state:
+            await self.run(f"SET stand_in.last_query_id = {self._last['query']}")
             await self.run(f"SET stand_in.last_copy_count = {self._state.copy_count}")
             await self.run(f"SET stand_in.last_copy_id = {self._state.copy_id}")
         if plan.lock:
-            if not self.in_transaction:
-                await self.run("SHOW server_version")  # LOCK wants to be second in a pipeline
-            await self.run(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
+            await self._lock(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
+        if plan.check:
+            await self.run(plan.check)
+
+    async def _lock(self, sql: str) -> None:
+        """Lock a table, unless the user may only update some of its columns.
+
+        PostgreSQL lets nobody lock a table without a privilege on the whole of it. Such a user goes
+        on without the lock, and meets the statement's own refusal where it has no right at all.
+        """
+        point = "stand_in_lock"
+        if self._backend.parameters.get("is_superuser") != "off":
+            point = ""
+        if not self.in_transaction:
+            await self.run("SHOW server_version")  # LOCK wants to be second in a pipeline
+        elif point:
+            await self.run(f"SAVEPOINT {point}")
+        try:
+            await self.run(sql)
+        except SqlError as error:
+            if not point or error.code != "42501":
+                raise
+            await self._backend.sync()
+            if self.in_transaction:
+                await self.run(f"ROLLBACK TO SAVEPOINT {point}")
+        if point and self.in_transaction:
+            await self.run(f"RELEASE SAVEPOINT {point}")
 
     def _prepared(self, name: str) -> Prepared:
         try:
@@ -340,12 +381,41 @@ class Session:
             raise SqlError("34000", f'portal "{portal}" does not exist')
         if prepared.plan is None:
             self._client.write(wire.pack(b"I"))
-        elif isinstance(prepared.plan, Pass):
-            await self._fault("before", prepared.source)
-            await self._forward(wire.pack(b"E", body), b"CIs")
-            await self._fault("after", prepared.source)
-        else:
-            await self._script(prepared)
+            return
+        async with self._noted(prepared.source):
+            if isinstance(prepared.plan, Pass):
+                await self._fault("before", prepared.source)
+                await self._forward(wire.pack(b"E", body), b"CIs")
+                await self._fault("after", prepared.source)
+            else:
+                await self._script(prepared)
+
+    @contextlib.asynccontextmanager
+    async def _noted(self, source: str) -> AsyncIterator[None]:
+        """Note a statement in the history, with what became of it."""
+        history, block = self._shared.history, self.in_transaction
+        self._xid = self._xid or history.transaction()
+        note = Note(
+            self._backend.user, self._backend.pid, self._xid, self._label, masked(source), now(),
+            last=self._last,
+        )  # fmt: skip
+        copy_id, self._tag = self._state.copy_id, ""
+        history.begin(note)
+        try:
+            yield
+        except SqlError as error:
+            note.error = to_redshift(error).message
+            raise
+        finally:
+            if self._state.copy_id != copy_id:
+                note.query = self._state.copy_id
+            note.commits = not self.in_transaction and (block or note.writes) and not note.error
+            note.commits = note.commits and not self._tag.startswith("ROLLBACK")
+            count = self._tag.rpartition(" ")[2]
+            note.returned = int(count) if count.isdigit() else 0
+            if note.command in ("set", "reset") and not note.error:
+                self._label = _label(source, self._label)
+            await history.end(note)
 
     async def _script(self, prepared: Prepared) -> None:
         if self.failed:
@@ -355,6 +425,7 @@ class Session:
         await self._fault("before", prepared.source)
         tag = await prepared.plan.action(self)
         await self._fault("after", prepared.source)
+        self._tag = tag
         self._client.write(wire.complete(tag))
 
     async def _close(self, body: bytes) -> None:
@@ -370,5 +441,17 @@ class Session:
             return
         if when == "after" and not self.in_transaction:
             await self._backend.sync()  # the statement stands before the client is lost
+        elif rule.error is not None and _ENDS.match(source):
+            await self.run("ROLLBACK")  # a COMMIT that fails ends its transaction
+            self._block = "I"
         self._shared.event("fault", action=rule.action, when=when, match=rule.match)
         await act(rule, self._client.gone)
+
+
+def _label(source: str, before: str) -> str:
+    """The query group behind a SET or RESET."""
+    tokens = [token for token in tokenize(source) if not token.is_word("session", "local")]
+    if len(tokens) < 2 or not tokens[1].is_word("query_group"):
+        return before
+    value = tokens[3].value if len(tokens) > 3 else ""
+    return "" if tokens[0].is_word("reset") or value == "default" else value

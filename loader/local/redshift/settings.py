@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loader.local.redshift.errors import not_here, syntax_error
 from loader.local.redshift.plan import Engine, Pass, Plan, Script, SessionState
 from loader.local.redshift.tokens import Token, literal, render, word
 
@@ -32,6 +33,11 @@ DEFAULTS = {
     "max_cursor_result_set_size": "0",
     "stored_proc_log_min_messages": "log",
 }
+# What a client would notice if it were switched on and did nothing.
+_ONLY_DEFAULT = (
+    "error_on_nondeterministic_update", "describe_field_name_in_uppercase",
+    "enable_case_sensitive_super_attribute", "json_serialization_parse_nested_strings",
+)  # fmt: skip
 _PREFIX = "stand_in."
 _TRUE = ("true", "on", "1", "yes", "t")
 
@@ -43,11 +49,17 @@ def _subject(tokens: Sequence[Token]) -> int:
 
 def set_parameter(tokens: list[Token], state: SessionState) -> Plan:
     """SET of a parameter; those of PostgreSQL go on as they are."""
+    if len(tokens) > 1 and tokens[1].is_word("transaction"):
+        if any(token.is_word("deferrable") for token in tokens):
+            raise syntax_error("DEFERRABLE")
+        return Pass(render(tokens))
     at = _subject(tokens)
     parameter = tokens[at].value if at < len(tokens) else ""
     if parameter not in DEFAULTS:
         return Pass(render(tokens))
     value = tokens[at + 2].value if len(tokens) > at + 2 else ""
+    if parameter in _ONLY_DEFAULT and value in _TRUE:
+        raise not_here(f"{parameter} = {value}")
     if parameter == "enable_case_sensitive_identifier":
 
         async def case_sensitive(engine: Engine) -> str:
