@@ -13,12 +13,13 @@ from loader.model.tables import (
     SYNC_INFO,
     SYNC_INFO_ALIAS,
     SYNC_LEDGER,
+    USER_MIGRATIONS,
     bigint,
 )
 from loader.warehouse import grants
 from loader.warehouse.ddl import AddColumn, CreateAlias, CreateStage, CreateTable, RenameTable
 from loader.warehouse.errors import StatementRefused
-from loader.warehouse.ledger import Ledger
+from loader.warehouse.ledger import LEDGER_COLUMNS, Ledger
 from loader.warehouse.probes import (
     TABLE_RIGHTS,
     CreateSchemaNow,
@@ -28,7 +29,12 @@ from loader.warehouse.probes import (
     TryRelation,
     TryTable,
 )
-from loader.warehouse.schema import Catalog, read_catalog
+from loader.warehouse.schema import (
+    SYNC_HISTORY_COLUMNS,
+    SYNC_INFO_COLUMNS,
+    Catalog,
+    read_catalog,
+)
 from loader.warehouse.session import Session
 from loader.warehouse.sql import Begin, Rollback, Statement, Table
 
@@ -40,6 +46,12 @@ _DENIED: Final = "42501"
 _NO_RELATION: Final = "42P01"
 _CANCELLED: Final = "57014"
 _BOOKKEEPING: Final = frozenset({ALL_EVENTS, SYNC_HISTORY, SYNC_INFO, SYNC_INFO_ALIAS, SYNC_LEDGER})
+_FIRST_COLUMN: Final = {
+    SYNC_LEDGER: LEDGER_COLUMNS[0].name,
+    SYNC_INFO: SYNC_INFO_COLUMNS[0].name,
+    SYNC_HISTORY: SYNC_HISTORY_COLUMNS[0].name,
+    USER_MIGRATIONS.name: USER_MIGRATIONS.columns[0].name,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +109,11 @@ def rights(asking: Asking, standing: Standing) -> Iterator[Check]:
     yield _temp(asking)
     if standing.owner is None:
         yield _new_schema(asking)
-    else:
+    elif asking.session.execute(MayUseSchema(asking.schema)).rows[0][0]:
         yield from _schema(asking, standing)
         yield from _tables(asking, standing)
+    else:
+        yield from _closed(asking, standing)
     yield from _system_views(asking)
 
 
@@ -191,25 +205,27 @@ def _new_schema(asking: Asking) -> Check:
     )
 
 
+def _closed(asking: Asking, standing: Standing) -> Iterator[Check]:
+    """USAGE allows nothing by itself that could be tried, so it was asked for; all else hangs on it."""
+    yield Check(
+        AREA,
+        f"usage of schema {asking.schema}",
+        State.MISSING,
+        "Nothing in it can be seen or made.",
+        (grants.on_schema("USAGE", asking.schema, asking.user),),
+        f"{standing.owner}, who owns the schema, or {SUPERUSER}",
+    )
+    says = "It cannot be looked into."
+    yield Check(AREA, f"what stands in schema {asking.schema}", State.UNKNOWN, says)
+
+
 def _schema(asking: Asking, standing: Standing) -> Iterator[Check]:
-    owner = standing.owner
-    runs = f"{owner}, who owns the schema, or {SUPERUSER}"
-    # Of its own it allows nothing that could be tried, so it is asked for.
-    usable = asking.session.execute(MayUseSchema(asking.schema)).rows[0][0]
-    if not usable:
-        yield Check(
-            AREA,
-            f"usage of schema {asking.schema}",
-            State.MISSING,
-            f"Nothing in {asking.schema} can be seen or made.",
-            (grants.on_schema("USAGE", asking.schema, asking.user),),
-            runs,
-        )
+    yield Check(AREA, f"usage of schema {asking.schema}", State.OK)
     yield _check(
         f"create in schema {asking.schema}",
         attempt(asking.session, _life(asking.schema)),
         lambda: (grants.on_schema("CREATE", asking.schema, asking.user),),
-        runs=runs,
+        runs=f"{standing.owner}, who owns the schema, or {SUPERUSER}",
     )
     yield _whose(asking, standing)
 
@@ -230,8 +246,8 @@ def _whose(asking: Asking, standing: Standing) -> Check:
 
 
 def _column(standing: Standing, name: str) -> str:
-    """Any column of the table; its catalog may be hidden from us."""
-    return next(iter(standing.catalog.columns(name)), "user_id")
+    """Any column of the table; where the catalog is hidden from us, one that such a table has."""
+    return next(iter(standing.catalog.columns(name)), _FIRST_COLUMN.get(name, "user_id"))
 
 
 def _tables(asking: Asking, standing: Standing) -> Iterator[Check]:

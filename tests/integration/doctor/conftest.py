@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from pydantic import SecretStr
 
 from loader import config
 from loader.local.environment import Environment
@@ -43,30 +44,37 @@ def admin(settings: config.Settings) -> Iterator[Sql]:
     session.close()
 
 
+PASSWORD = "Passw0rd"
+
+
 @pytest.fixture
 def user(admin: Sql, schema_name: str, environment: Environment) -> Iterator[str]:
-    """A plain user with every right that the loader needs."""
+    """A plain user with every right that the loader needs, and none by way of PUBLIC."""
     name = f"u_{uuid.uuid4().hex[:12]}"
     database = environment.redshift.database
-    admin(f"CREATE USER {name} PASSWORD 'Passw0rd'")
+    admin(f"CREATE USER {name} PASSWORD '{PASSWORD}'")
     admin(f"REVOKE TEMP ON DATABASE {database} FROM PUBLIC")
     admin(f"GRANT TEMP, CREATE ON DATABASE {database} TO {name}")
     admin(f"GRANT SELECT ON svv_table_info TO {name}")
-    admin(f"GRANT SELECT ON svv_columns TO {name}")
     yield name
     admin(f"GRANT TEMP ON DATABASE {database} TO PUBLIC")
     admin(f"DROP SCHEMA IF EXISTS {schema_name} CASCADE")
     admin(f"REVOKE ALL ON DATABASE {database} FROM {name}")
     admin(f"REVOKE ALL ON svv_table_info FROM {name}")
-    admin(f"REVOKE ALL ON svv_columns FROM {name}")
     admin(f"DROP USER {name}")
 
 
 @pytest.fixture
-def session(user: str, settings: config.Settings) -> Iterator[RedshiftSession]:
+def own(user: str, settings: config.Settings) -> config.Settings:
+    """The settings with that user."""
+    login = {"user": user, "password": SecretStr(PASSWORD)}
+    return settings.model_copy(update={"warehouse": settings.warehouse.model_copy(update=login)})
+
+
+@pytest.fixture
+def session(own: config.Settings) -> Iterator[RedshiftSession]:
     """That user's session."""
-    opened = connect(settings.warehouse)
-    opened.execute(Ask(f"SET SESSION AUTHORIZATION {user}"))
+    opened = connect(own.warehouse)
     yield opened
     opened.close()
 
