@@ -11,6 +11,21 @@ from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.names import LongNames
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a statement writes.
+
+    Attributes:
+        table: the target as SQL.
+        bulk: INSERT ... SELECT, which fills an empty table in sort order (AWS docs: Deep copy).
+        merge: MERGE, which may insert, update and delete.
+    """
+
+    table: str
+    bulk: bool
+    merge: bool = False
+
+
 class LoadLog(Protocol):
     """Writes load history outside the client's transaction, so that a rollback keeps it."""
 
@@ -89,12 +104,14 @@ class Pass:
         lock: relation to lock first, since writes hold a table lock on Redshift; empty for none.
         copy_state: the text reads ``pg_last_copy_count`` or another memory of the session's loads.
         late_bound: views were expanded, so the text holds only until one of them changes.
+        write: the table that it writes, whose rows have to be noted behind it.
     """
 
     sql: str
     lock: str = ""
     copy_state: bool = False
     late_bound: bool = False
+    write: Write | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from loader.local.redshift import views
@@ -99,7 +99,7 @@ class Planner:
             expanded = await views.expand(folded, self._shared.late_views, self._session)
         plan = translate(expanded, source, self._session.state)
         if isinstance(plan, Pass) and expanded is not folded:
-            return Pass(plan.sql, plan.lock, plan.copy_state, late_bound=True)
+            return replace(plan, late_bound=True)
         return plan
 
     async def _unload(self, tokens: list[Token], source: str) -> Plan:

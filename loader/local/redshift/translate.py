@@ -13,6 +13,7 @@ from loader.local.redshift.errors import SqlError, not_here, syntax_error, unsup
 from loader.local.redshift.maintenance import analyze, lock, truncate, vacuum
 from loader.local.redshift.plan import Engine, Pass, Plan, Script, SessionState
 from loader.local.redshift.refs import dotted, lock_target, name_end
+from loader.local.redshift.regions import write_of
 from loader.local.redshift.rewrite import limit_for_top, rewrite
 from loader.local.redshift.settings import reset_parameter, set_parameter, show_parameter
 from loader.local.redshift.tokens import Token, literal, render
@@ -66,7 +67,7 @@ def query(tokens: Sequence[Token]) -> Pass:
     deny.check(tokens)
     copy_state = any(token.is_word(*_COPY_STATE) for token in tokens)
     sql = render(limit_for_top(rewrite(tokens)))
-    return Pass(sql, lock_target(tokens), copy_state)
+    return Pass(sql, lock_target(tokens), copy_state, write=write_of(tokens))
 
 
 def _merge(tokens: list[Token], _source: str) -> Plan:
