@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from dataclasses import replace
 
-from loader.local.redshift import copy_text, load_log, parquet
+from loader.local.redshift import copy_text, load_log, parquet, regions
 from loader.local.redshift.copy_errors import LoadError, no_prefix
 from loader.local.redshift.copy_statement import CopyStatement
 from loader.local.redshift.copy_text import Failures, TooManyErrors
@@ -103,11 +103,12 @@ async def _load(
         sources = await asyncio.to_thread(_sources, bucket, statement)
         # From here on it loads; what fails before keeps the last COPY's (AWS docs: PG_LAST_COPY_ID).
         engine.state.copy_id, engine.state.copy_count = load.query, 0
+        seen = await regions.before_copy(load.oid, engine)
         pieces: Generator[memoryview, None, None]
         if statement.format == "parquet":
-            pieces = parquet.chunks(bucket, sources, targets, statement.flags, progress)
+            pieces = parquet.chunks(bucket, sources, targets, statement.flags, progress, seen)
         else:
-            pieces = copy_text.chunks(bucket, sources, targets, statement, progress, failures)
+            pieces = copy_text.chunks(bucket, sources, targets, statement, progress, failures, seen)
         columns = ", ".join(name(shorten(target.name)).text for target in targets)
         sql = f"COPY {statement.table} ({columns}) FROM STDIN (FORMAT binary)"
         ahead = _ahead(pieces)
@@ -116,8 +117,12 @@ async def _load(
         finally:
             await ahead.aclose()
             pieces.close()
-        if statement.statupdate:
+        await regions.after_copy(load.oid, progress.rows, seen, engine)
+        # Left to itself, COPY analyzes a table that was empty (AWS docs: STATUPDATE).
+        wanted = seen.pristine if statement.statupdate is None else statement.statupdate
+        if wanted and progress.rows:
             await engine.run(f"ANALYZE {statement.table}")
+            await regions.note_analyze(statement.table, engine)
 
 
 def _sources(bucket: Bucket, statement: CopyStatement) -> list[Source]:

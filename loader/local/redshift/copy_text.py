@@ -20,6 +20,7 @@ from loader.local.redshift.copy_text_values import FieldError, Value, can_load, 
 from loader.local.redshift.copy_types import Target, arrow_type
 from loader.local.redshift.downloads import Progress, Scanned, downloads
 from loader.local.redshift.errors import not_here
+from loader.local.redshift.regions import KeyRange
 from loader.local.redshift.s3 import Bucket, Source
 
 _BATCH_ROWS = 2_000
@@ -66,6 +67,7 @@ def chunks(
     statement: CopyStatement,
     progress: Progress,
     failures: Failures,
+    seen: KeyRange,
 ) -> Generator[memoryview, None, None]:
     """Read all files in order; the pieces together are the input of one binary COPY.
 
@@ -76,6 +78,7 @@ def chunks(
         statement: the COPY.
         progress: counted up as files are read.
         failures: takes the rows that cannot be loaded.
+        seen: gets to see the sort key.
 
     Raises:
         TooManyErrors: MAXERROR rows failed.
@@ -87,7 +90,6 @@ def chunks(
             raise not_here(f"COPY of text into {target.type_name.upper()}")
     read = _reader(bucket, targets, statement)
     limit = None if "ignoreallerrors" in statement.rules.flags else statement.max_errors
-    types = [target.type_name for target in targets]
     yield memoryview(pg_binary.HEADER)
     batch: list[list[Value]] = []
     with closing(downloads(bucket, sources)) as files:
@@ -105,8 +107,8 @@ def chunks(
                         if limit is not None and len(failures.rows) >= limit:
                             raise TooManyErrors from None
                     if len(batch) >= _BATCH_ROWS:
-                        yield _encoded(batch, targets, types, statement, progress)
-    yield _encoded(batch, targets, types, statement, progress)
+                        yield _encoded(batch, targets, statement, progress, seen)
+    yield _encoded(batch, targets, statement, progress, seen)
     yield memoryview(pg_binary.TRAILER)
 
 
@@ -119,9 +121,9 @@ class _Bad(Exception):
 def _encoded(
     batch: list[list[Value]],
     targets: Sequence[Target],
-    types: Sequence[str],
     statement: CopyStatement,
     progress: Progress,
+    seen: KeyRange,
 ) -> memoryview:
     """The batch's rows, and the batch emptied."""
     if not batch or "noload" in statement.flags:
@@ -133,7 +135,9 @@ def _encoded(
         for index, target in enumerate(targets)
     ]
     batch.clear()
-    return pg_binary.rows(columns, types)
+    for target, column in zip(targets, columns, strict=True):
+        seen.see(target.name, column)
+    return pg_binary.rows(columns, [target.type_name for target in targets])
 
 
 def _reader(bucket: Bucket, targets: Sequence[Target], statement: CopyStatement) -> _Reader:

@@ -18,6 +18,7 @@ from loader.local.redshift.copy_errors import LoadError
 from loader.local.redshift.copy_types import Target
 from loader.local.redshift.downloads import Progress, Scanned, downloads
 from loader.local.redshift.errors import SqlError
+from loader.local.redshift.regions import KeyRange
 from loader.local.redshift.s3 import Bucket, Source
 
 _BATCH_BYTES = 8 << 20
@@ -30,6 +31,7 @@ def chunks(
     targets: Sequence[Target],
     flags: frozenset[str],
     progress: Progress,
+    seen: KeyRange,
 ) -> Generator[memoryview, None, None]:
     """Read all files in order; the pieces together are the input of one binary COPY.
 
@@ -39,6 +41,7 @@ def chunks(
         targets: table columns in the order of the files' columns.
         flags: bare options of the COPY.
         progress: counted up as files are read.
+        seen: gets to see the sort key.
 
     Raises:
         LoadError: what Redshift would refuse.
@@ -55,7 +58,7 @@ def chunks(
                 except pa.ArrowInvalid as error:
                     text = f"File '{source.url}' has an invalid version number: {error}"
                     raise LoadError(15001, text, file=source.url) from None
-                for piece, count in _file_chunks(file, source.url, targets, flags):
+                for piece, count in _file_chunks(file, source.url, targets, flags, seen):
                     scanned.lines += count
                     progress.rows += count
                     yield piece
@@ -67,6 +70,7 @@ def _file_chunks(
     url: str,
     targets: Sequence[Target],
     flags: frozenset[str],
+    seen: KeyRange,
 ) -> Generator[tuple[memoryview, int], None, None]:
     """Pieces of rows, with how many rows each holds."""
     _check_schema(file, url, targets, flags)
@@ -78,6 +82,8 @@ def _file_chunks(
     done = 0
     for batch in file.iter_batches(batch_size=rows):
         columns = [_column(batch, index, target, url, done) for index, target in enumerate(targets)]
+        for target, column in zip(targets, columns, strict=True):
+            seen.see(target.name, column)
         done += batch.num_rows
         if batch.num_rows:
             yield pg_binary.rows(columns, types), batch.num_rows

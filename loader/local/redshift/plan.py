@@ -11,6 +11,21 @@ from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.names import LongNames
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a statement writes.
+
+    Attributes:
+        table: the target as SQL.
+        bulk: INSERT ... SELECT, which fills an empty table in sort order (AWS docs: Deep copy).
+        merge: MERGE, which may insert, update and delete.
+    """
+
+    table: str
+    bulk: bool
+    merge: bool = False
+
+
 class LoadLog(Protocol):
     """Writes load history outside the client's transaction, so that a rollback keeps it."""
 
@@ -90,6 +105,7 @@ class Pass:
         copy_state: the text reads ``pg_last_copy_count`` or another memory of the session's loads.
         late_bound: views were expanded, so the text holds only until one of them changes.
         check: a query to run first, that fails where the statement may not run; empty for none.
+        write: the table that it writes, whose rows have to be noted behind it.
     """
 
     sql: str
@@ -97,6 +113,7 @@ class Pass:
     copy_state: bool = False
     late_bound: bool = False
     check: str = ""
+    write: Write | None = None
 
 
 @dataclass(frozen=True, slots=True)

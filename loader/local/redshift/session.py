@@ -27,6 +27,7 @@ from loader.local.redshift.names import LongNames
 from loader.local.redshift.plan import LoadLog, Pass, Plan, SessionState
 from loader.local.redshift.planner import Planner, Shared, decode
 from loader.local.redshift.refs import dotted
+from loader.local.redshift.regions import before_write, note_write
 from loader.local.redshift.tokens import Token, literal, split, tokenize
 
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
@@ -281,6 +282,7 @@ class Session:
             + wire.FLUSH
         )
         await self._relay(b"CI", hide=b"312n")
+        await self._written(plan)
         await self._fault("after", source)
 
     async def _extended(self, kind: bytes, body: bytes) -> None:
@@ -341,6 +343,8 @@ class Session:
             await self._lock(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
         if plan.check:
             await self.run(plan.check)
+        if plan.write is not None:
+            await before_write(plan.write, self)
 
     async def _lock(self, sql: str) -> None:
         """Lock a table, unless the user may only update some of its columns.
@@ -365,6 +369,11 @@ class Session:
                 await self.run(f"ROLLBACK TO SAVEPOINT {point}")
         if point and self.in_transaction:
             await self.run(f"RELEASE SAVEPOINT {point}")
+
+    async def _written(self, plan: Pass) -> None:
+        """Note what a write wrote, in its own transaction."""
+        if plan.write is not None:
+            await note_write(plan.write, self._tag, self)
 
     def _prepared(self, name: str) -> Prepared:
         try:
@@ -423,6 +432,7 @@ class Session:
             if isinstance(prepared.plan, Pass):
                 await self._fault("before", prepared.source)
                 await self._forward(wire.pack(b"E", body), b"CIs")
+                await self._written(prepared.plan)
                 await self._fault("after", prepared.source)
             else:
                 await self._script(prepared)

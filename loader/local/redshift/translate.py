@@ -18,6 +18,7 @@ from loader.local.redshift.maintenance import analyze, lock, truncate, vacuum
 from loader.local.redshift.merge import parse_merge, remove_duplicates, source_check
 from loader.local.redshift.plan import Engine, Pass, Plan, Script, SessionState
 from loader.local.redshift.refs import dotted, lock_target, name_end, relations
+from loader.local.redshift.regions import write_of
 from loader.local.redshift.rewrite import rewrite
 from loader.local.redshift.settings import reset_parameter, set_parameter
 from loader.local.redshift.show import show
@@ -84,7 +85,13 @@ def query(tokens: Sequence[Token]) -> Pass:
         tokens = [tokens[0], word("FROM"), *tokens[1:]]
     copy_state = any(token.is_word(*_COPY_STATE) for token in tokens)
     sql = render(clauses(rewrite(to_shims(tokens))))
-    return Pass(sql, lock_target(tokens), copy_state, check=_view_check(tokens))
+    return Pass(
+        sql,
+        lock_target(tokens),
+        copy_state,
+        check=_view_check(tokens),
+        write=write_of(tokens),
+    )
 
 
 def _select_into(tokens: list[Token]) -> list[Token]:
