@@ -15,6 +15,7 @@ from loader.local.redshift.attributes import Attributes, column_attribute, table
 from loader.local.redshift.errors import SqlError, syntax_error
 from loader.local.redshift.plan import Engine, Script
 from loader.local.redshift.refs import dotted, name_end
+from loader.local.redshift.regions import note_made
 from loader.local.redshift.rewrite import limit_for_top, rewrite
 from loader.local.redshift.tokens import (
     Token,
@@ -168,6 +169,8 @@ def _script(table: _Table, query: list[Token]) -> Script:
         await engine.run(sql)
         if there != [["t"]]:
             await engine.run(f"SELECT pg_stand_in.record({oid}, {record})")
+        if query and there != [["t"]]:
+            await note_made(shown, engine)
         return "CREATE TABLE" if not query else "SELECT"
 
     return Script(action)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from loader.local.redshift.alter import in_block
 from loader.local.redshift.errors import not_here, syntax_error
-from loader.local.redshift.plan import Engine, Plan, Script, commands
+from loader.local.redshift.plan import Engine, Plan, Script
 from loader.local.redshift.refs import name_end
-from loader.local.redshift.tokens import Token, render, split_commas
+from loader.local.redshift.regions import note_analyze
+from loader.local.redshift.tokens import Token, literal, render, split_commas
 
+_THRESHOLD = 95  # percent: good enough, where VACUUM does not say (AWS docs: VACUUM)
 _MODES = (["full"], ["sort", "only"], ["delete", "only"], ["reindex"], ["recluster"])
 
 
@@ -23,10 +25,12 @@ def truncate(tokens: Sequence[Token]) -> Plan:
     end = name_end(tokens, at)
     if end == at or end != len(tokens):
         raise syntax_error(tokens[min(end, len(tokens) - 1)].text)
-    sql = f"TRUNCATE TABLE {render(tokens[at:end])}"
+    table = render(tokens[at:end])
+    sql = f"TRUNCATE TABLE {table}"
 
     async def action(engine: Engine) -> str:
         await engine.run(sql)
+        await engine.run(f"SELECT pg_stand_in.note_truncate(to_regclass({literal(table).text}))")
         await engine.commit()
         return "TRUNCATE TABLE"
 
@@ -34,7 +38,7 @@ def truncate(tokens: Sequence[Token]) -> Plan:
 
 
 def vacuum(tokens: Sequence[Token]) -> Plan:
-    """VACUUM in one of its modes; all of them are PostgreSQL's plain VACUUM here.
+    """VACUUM in one of its modes. PostgreSQL does its plain VACUUM; regions are counted as Redshift's.
 
     Raises:
         SqlError: 25001 inside a transaction, 42601 for a threshold where none may stand.
@@ -53,15 +57,29 @@ def vacuum(tokens: Sequence[Token]) -> Plan:
     threshold = rest[:1] == ["to"] and rest[2:] == ["percent"] and rest[1].isdigit()
     if rest and not (threshold and end > at and mode[0] not in ("reindex", "recluster")):
         raise syntax_error(tokens[end].text)
-    sql = f"VACUUM {render(tokens[at:end])}".strip()
+    table = render(tokens[at:end])
+    note = _note_vacuum(table, mode, int(rest[1]) if threshold else _THRESHOLD)
 
     async def action(engine: Engine) -> str:
         if engine.in_transaction:
             raise in_block("VACUUM")
-        await engine.run(sql)
+        await engine.run(f"VACUUM {table}".strip())
+        await engine.backend.sync()  # it stands; the note is a transaction of its own
+        await engine.run(note)
         return "VACUUM"
 
     return Script(action)
+
+
+def _note_vacuum(table: str, mode: Sequence[str], threshold: int) -> str:
+    sorts = mode[0] in ("full", "sort", "reindex", "recluster")
+    reclaims = mode[0] in ("full", "delete", "reindex")
+    said = f"{literal(mode[0]).text}, {sorts}, {reclaims}, {threshold}"
+    if table:
+        return f"SELECT pg_stand_in.note_vacuum(to_regclass({literal(table).text}), {said})"
+    own = "relkind = 'r' AND relpersistence <> 't' AND pg_has_role(relowner, 'USAGE')"
+    own += " AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'"
+    return f"SELECT pg_stand_in.note_vacuum(oid, {said}) FROM pg_class WHERE {own}"  # noqa: S608
 
 
 def analyze(tokens: Sequence[Token]) -> Plan:
@@ -80,7 +98,30 @@ def analyze(tokens: Sequence[Token]) -> Plan:
         body = body[:-2]
     if len(split_commas(body)) > 1:
         raise syntax_error(",")
-    return commands(f"ANALYZE {render(body)}".strip(), tag="ANALYZE")
+    table = render(body[: name_end(body, 0)])
+    sql = f"ANALYZE {render(body)}".strip()
+
+    async def action(engine: Engine) -> str:
+        if table and await _is_fresh(table, engine):
+            return "ANALYZE SKIP"
+        await engine.run(sql)
+        await note_analyze(table, engine)
+        return "ANALYZE"
+
+    return Script(action)
+
+
+async def _is_fresh(table: str, engine: Engine) -> bool:
+    """Whether fewer rows changed than ``analyze_threshold_percent`` (AWS docs: ANALYZE)."""
+    oid = f"to_regclass({literal(table).text})"
+    limit = (
+        "coalesce(nullif(current_setting('stand_in.analyze_threshold_percent', true), ''), '10')"
+    )
+    asked = (
+        f"SELECT r.changed IS NOT NULL AND {limit}::numeric > 0 AND pg_stand_in.stats_off({oid},"  # noqa: S608
+        f" greatest(r.total - r.deleted, 0)) < {limit}::numeric FROM pg_stand_in.region({oid}) r"
+    )
+    return await engine.run(asked) == [["t"]]
 
 
 def lock(tokens: Sequence[Token]) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,11 +11,29 @@ from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.names import LongNames
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a statement writes.
+
+    Attributes:
+        table: the target as SQL.
+        bulk: INSERT ... SELECT, which fills an empty table in sort order (AWS docs: Deep copy).
+        merge: MERGE, which may insert, update and delete.
+    """
+
+    table: str
+    bulk: bool
+    merge: bool = False
+
+
 class LoadLog(Protocol):
     """Writes load history outside the client's transaction, so that a rollback keeps it."""
 
     async def write(self, table: str, row: dict[str, object]) -> None:
         """Add one row to a table of the side schema."""
+
+    async def write_all(self, table: str, rows: Sequence[dict[str, object]]) -> None:
+        """Add rows with the same columns."""
 
 
 @dataclass(slots=True)
@@ -25,11 +43,15 @@ class SessionState:
     Attributes:
         copy_count: rows of the last COPY (AWS docs: PG_LAST_COPY_COUNT).
         copy_id: query id of the last COPY, -1 for none.
+        unload_count: rows of the last UNLOAD.
+        unload_id: query id of the last UNLOAD, -1 for none.
         fold_quoted: ``enable_case_sensitive_identifier`` is off.
     """
 
     copy_count: int = 0
     copy_id: int = -1
+    unload_count: int = 0
+    unload_id: int = -1
     fold_quoted: bool = True
 
 
@@ -80,14 +102,16 @@ class Pass:
     Attributes:
         sql: rewritten text.
         lock: relation to lock first, since writes hold a table lock on Redshift; empty for none.
-        copy_state: the text reads ``pg_last_copy_count`` or ``_id``.
+        copy_state: the text reads ``pg_last_copy_count`` or another memory of the session's loads.
         late_bound: views were expanded, so the text holds only until one of them changes.
+        write: the table that it writes, whose rows have to be noted behind it.
     """
 
     sql: str
     lock: str = ""
     copy_state: bool = False
     late_bound: bool = False
+    write: Write | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from loader.local.redshift import views
 from loader.local.redshift.config import StandInConfig
-from loader.local.redshift.errors import SqlError
+from loader.local.redshift.errors import SqlError, syntax_error
 from loader.local.redshift.faults import Faults
 from loader.local.redshift.names import REDSHIFT_MAX, LongNames, cut_bytes, is_long, shorten
 from loader.local.redshift.plan import Engine, LoadLog, Pass, Plan
 from loader.local.redshift.refs import lock_target
 from loader.local.redshift.tokens import Kind, Token, ascii_lower, literal, name
 from loader.local.redshift.translate import translate
+from loader.local.redshift.unload import unload_script
+from loader.local.redshift.unload_grammar import inner as unload_query
+from loader.local.redshift.unload_grammar import parse_unload
 
 
 class NameStore(Protocol):
@@ -84,6 +87,8 @@ class Planner:
             SqlError: Redshift would refuse it, or the stand-in has to.
         """
         folded = [await self._fold(token) for token in tokens]
+        if folded[0].is_word("unload"):
+            return await self._unload(folded, source)
         await self._name_in_transaction(folded)
         expanded = folded
         if not self._session.failed and views.mentions(folded, self._shared.late_views):
@@ -94,8 +99,16 @@ class Planner:
             expanded = await views.expand(folded, self._shared.late_views, self._session)
         plan = translate(expanded, source, self._session.state)
         if isinstance(plan, Pass) and expanded is not folded:
-            return Pass(plan.sql, plan.lock, plan.copy_state, late_bound=True)
+            return replace(plan, late_bound=True)
         return plan
+
+    async def _unload(self, tokens: list[Token], source: str) -> Plan:
+        """UNLOAD holds a statement of its own, which is planned like any other."""
+        statement = parse_unload(tokens)
+        query = await self.plan(unload_query(tokens), source)
+        if not isinstance(query, Pass):
+            raise syntax_error(tokens[1].text)
+        return unload_script(statement, query.sql)
 
     async def _name_in_transaction(self, tokens: Sequence[Token]) -> None:
         """Let the transaction that makes an object see its long names in the catalog.

@@ -21,6 +21,7 @@ from loader.local.redshift.faults import act
 from loader.local.redshift.names import LongNames
 from loader.local.redshift.plan import LoadLog, Pass, Plan, SessionState
 from loader.local.redshift.planner import Planner, Shared, decode
+from loader.local.redshift.regions import before_write, note_write
 from loader.local.redshift.tokens import Token, split, tokenize
 
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
@@ -45,6 +46,7 @@ class Session:
         self._client = client
         self._backend = backend
         self._shared = shared
+        self._tag = ""  # of the client's last command
         self._block = "I"  # the transaction block as of the last command: I, T or E
         self._piped = False  # something ran since the last Sync
         self._skipping = False  # an error was reported; wait for Sync
@@ -200,6 +202,7 @@ class Session:
                 return kind
 
     def _note_tag(self, tag: str) -> None:
+        self._tag = tag
         if tag.startswith(_OPENING):
             self._block = "T"
         elif tag.startswith(_ENDING):
@@ -234,6 +237,7 @@ class Session:
             + wire.FLUSH
         )
         await self._relay(b"CI", hide=b"312n")
+        await self._written(plan)
         await self._fault("after", source)
 
     async def _extended(self, kind: bytes, body: bytes) -> None:
@@ -281,12 +285,24 @@ class Session:
         if self.failed:
             return
         if plan.copy_state:
-            await self.run(f"SET stand_in.last_copy_count = {self._state.copy_count}")
-            await self.run(f"SET stand_in.last_copy_id = {self._state.copy_id}")
+            state = self._state
+            await self.run(
+                f"SELECT set_config('stand_in.last_copy_count', '{state.copy_count}', false),"
+                f" set_config('stand_in.last_copy_id', '{state.copy_id}', false),"
+                f" set_config('stand_in.last_unload_count', '{state.unload_count}', false),"
+                f" set_config('stand_in.last_unload_id', '{state.unload_id}', false)"
+            )
         if plan.lock:
             if not self.in_transaction:
                 await self.run("SHOW server_version")  # LOCK wants to be second in a pipeline
             await self.run(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
+        if plan.write is not None:
+            await before_write(plan.write, self)
+
+    async def _written(self, plan: Pass) -> None:
+        """Note what a write wrote, in its own transaction."""
+        if plan.write is not None:
+            await note_write(plan.write, self._tag, self)
 
     def _prepared(self, name: str) -> Prepared:
         try:
@@ -343,6 +359,7 @@ class Session:
         elif isinstance(prepared.plan, Pass):
             await self._fault("before", prepared.source)
             await self._forward(wire.pack(b"E", body), b"CIs")
+            await self._written(prepared.plan)
             await self._fault("after", prepared.source)
         else:
             await self._script(prepared)

@@ -13,11 +13,14 @@ from loader.local.redshift.errors import SqlError, not_here, syntax_error, unsup
 from loader.local.redshift.maintenance import analyze, lock, truncate, vacuum
 from loader.local.redshift.plan import Engine, Pass, Plan, Script, SessionState
 from loader.local.redshift.refs import dotted, lock_target, name_end
+from loader.local.redshift.regions import write_of
 from loader.local.redshift.rewrite import limit_for_top, rewrite
 from loader.local.redshift.settings import reset_parameter, set_parameter, show_parameter
 from loader.local.redshift.tokens import Token, literal, render
 
-_COPY_STATE = ("pg_last_copy_count", "pg_last_copy_id")
+_COPY_STATE = (
+    "pg_last_copy_count", "pg_last_copy_id", "pg_last_unload_count", "pg_last_unload_id",
+)  # fmt: skip
 _NO_CREATE = {
     "trigger": "triggers", "sequence": "sequences", "rule": "rules", "domain": "domains",
     "type": "user-defined types", "extension": "extensions", "tablespace": "tablespaces",
@@ -64,7 +67,7 @@ def query(tokens: Sequence[Token]) -> Pass:
     deny.check(tokens)
     copy_state = any(token.is_word(*_COPY_STATE) for token in tokens)
     sql = render(limit_for_top(rewrite(tokens)))
-    return Pass(sql, lock_target(tokens), copy_state)
+    return Pass(sql, lock_target(tokens), copy_state, write=write_of(tokens))
 
 
 def _merge(tokens: list[Token], _source: str) -> Plan:
@@ -225,7 +228,6 @@ _HANDLERS: dict[str, Callable[[list[Token], str], Plan]] = {
     "show": lambda tokens, _: show_parameter(tokens),
     "reset": lambda tokens, _: reset_parameter(tokens),
     "cancel": _cancel,
-    "unload": _absent("UNLOAD"),
     "call": _absent("CALL"),
     "use": _absent("USE"),
 }

@@ -91,7 +91,6 @@ REFUSED = [
     ("EXPLAIN ANALYZE SELECT 1", "42601", 'syntax error at or near "ANALYZE"'),
     ("COPY t FROM STDIN", "42601", "string literal"),
     ("COPY (SELECT 1) TO STDOUT", "42601", "syntax error"),
-    ("UNLOAD ('select 1') TO 's3://b/k' IAM_ROLE default", "0A000", "stand-in: UNLOAD"),
     ("SELECT id FROM t QUALIFY row_number() OVER (ORDER BY id) = 1", "0A000", "stand-in: QUALIFY"),
     ("CREATE VIEW w AS SELECT id FROM t WITH NO SCHEMA BINDING", "0A000", "unqualified name"),
     ("FROBNICATE t", "42601", 'syntax error at or near "FROBNICATE"'),

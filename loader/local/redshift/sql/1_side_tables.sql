@@ -23,22 +23,6 @@ CREATE TABLE IF NOT EXISTS pg_stand_in.long_name (short text NOT NULL, long text
 ALTER TABLE pg_stand_in.long_name DROP CONSTRAINT IF EXISTS long_name_pkey;
 CREATE INDEX IF NOT EXISTS long_name_short ON pg_stand_in.long_name (short);
 
-CREATE SEQUENCE IF NOT EXISTS pg_stand_in.query_id;
-CREATE TABLE IF NOT EXISTS pg_stand_in.load_error (
-    userid int, slice int, tbl int, starttime timestamp, session int, query int,
-    filename char(256), line_number bigint, colname char(127), type char(10), col_length char(10),
-    "position" int, raw_line char(1024), raw_field_value char(1024), err_code int,
-    err_reason char(100), is_partial int, start_offset bigint, copy_job_id bigint,
-    transaction_id bigint, database_name char(64), error_message char(512)
-);
-CREATE TABLE IF NOT EXISTS pg_stand_in.load_history (
-    user_id int, query_id bigint, transaction_id bigint, session_id int, database_name text,
-    status text, table_name text, start_time timestamp, end_time timestamp, duration bigint,
-    data_source text, file_format text, loaded_rows bigint, loaded_bytes bigint,
-    source_file_count int, source_file_bytes bigint, file_count_scanned int,
-    file_bytes_scanned bigint, error_count bigint, copy_job_id bigint
-);
-
 CREATE OR REPLACE FUNCTION pg_stand_in.forget_dropped() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
