@@ -47,6 +47,10 @@ class StatementRefused(Terminal):
         self.sqlstate = sqlstate
 
 
+class LoadRefused(StatementRefused):
+    """A COPY failed on its files."""
+
+
 def fields_of(error: BaseException) -> dict[str, str]:
     """The error fields (``C``, ``M``, ``D`` ...) of a driver's exception; empty where it has none."""
     first: Any = error.args[0] if error.args else None
@@ -97,7 +101,11 @@ def _load_error(text: str, detail: str, where: str, statement: str) -> LoaderErr
         return NeedsOperator(
             message, hint="A COPY file of this sync is missing or altered: run the sync again."
         )
-    return StatementRefused(message, sqlstate="XX000")
+    return LoadRefused(
+        message,
+        hint="Nothing was changed. The file is not what its table expects: report it, and keep it.",
+        sqlstate="XX000",
+    )
 
 
 def _boxed(detail: str, field: str) -> str:

@@ -22,9 +22,10 @@ from loader.model.tables import ALL_EVENTS, ALL_EVENTS_COLUMNS, SYNC_INFO
 from loader.warehouse.credentials import CopyAuthorization
 from loader.warehouse.ddl import CreateStage, CreateTable, CreateUnionView, DropStage, RenameTable
 from loader.warehouse.dml import Copy, CopyCount, DeleteAll, DeleteMatching, InsertFromStage
-from loader.warehouse.errors import DUPLICATE_TABLE, StatementRefused
+from loader.warehouse.errors import DUPLICATE_TABLE, LoadRefused, StatementRefused
 from loader.warehouse.evolution import evolve
 from loader.warehouse.ledger import Ledger, LedgerMoved
+from loader.warehouse.load_errors import explain
 from loader.warehouse.schema import Catalog, read_catalog
 from loader.warehouse.session import Session, transaction
 from loader.warehouse.sql import InsertRow, Table
@@ -80,6 +81,15 @@ class TableLoader:
         for work in ordered:
             with _about(work):
                 self._make_ready(work, catalog)
+        try:
+            done = self._load_all(ordered)
+        except LoadRefused as error:
+            # Asked outside the transaction, which is over.
+            explain(self._session, error)
+            raise
+        return [done[work.plan.key] for work in works]
+
+    def _load_all(self, ordered: Sequence[Work]) -> dict[str, Outcome]:
         with transaction(self._session):
             stages = {work.plan.key: self._stage(n, work) for n, work in enumerate(ordered)}
             self._claim(ordered)
@@ -91,7 +101,7 @@ class TableLoader:
                     done[work.plan.key] = self._merge(work, stages[work.plan.key], before)
             if any(w.plan.version is None and w.plan.kind in IN_ALL_EVENTS for w in ordered):
                 self._write_all_events(ledger)
-        return [done[work.plan.key] for work in works]
+        return done
 
     def _make_ready(self, work: Work, catalog: Catalog) -> None:
         """Columns are added outside the transaction, each by a statement of its own."""

@@ -5,11 +5,13 @@ import pytest
 from loader.errors import LoaderError, NeedsOperator, Unreachable
 from loader.warehouse.errors import (
     ConnectionLost,
+    LoadRefused,
     StatementRefused,
     TransactionConflict,
     classify,
     fields_of,
 )
+from loader.warehouse.load_errors import without_values
 
 WHERE = "Redshift at h:1, database d"
 BOX = """
@@ -36,7 +38,7 @@ BOX = """
         ({"C": "42P01", "M": 'relation "x1023" does not exist'}, StatementRefused),
         ({"C": "42501", "M": "permission denied for schema x"}, StatementRefused),
         ({"C": "XX000", "M": "Spectrum Scan Error: File not found"}, NeedsOperator),
-        ({"C": "XX000", "M": "Spectrum Scan Error", "D": BOX}, StatementRefused),
+        ({"C": "XX000", "M": "Spectrum Scan Error", "D": BOX}, LoadRefused),
     ],
 )
 def test_kinds(fields: dict[str, str], kind: type[LoaderError]) -> None:
@@ -63,3 +65,8 @@ def test_fields_of_a_driver_exception() -> None:
     assert fields_of(Exception({"C": "42601", "M": "m"})) == {"C": "42601", "M": "m"}
     assert fields_of(Exception("BrokenPipe: server socket closed")) == {}
     assert fields_of(Exception()) == {}
+
+
+def test_values_in_load_errors_are_blotted_out() -> None:
+    text = "Invalid digit, Value 'Mrs Smith', Pos 0, Type: Integer"
+    assert without_values(text) == "Invalid digit, Value '***', Pos 0, Type: Integer"
