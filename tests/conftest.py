@@ -1,7 +1,8 @@
 """One local stack for the whole test session, and names that no other test uses.
 
 Set ``HEAP_LOADER_TEST_STACK=DIR`` to use (and leave running) a stack in DIR, which saves its start
-when tests are run again and again.
+when tests are run again and again. Where tests run in several processes (``-n``), each has a stack of
+its own.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
     given = os.environ.get("HEAP_LOADER_TEST_STACK")
     if given:
-        kept = Stack.open(given)
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        kept = Stack.open(f"{given}-{worker}" if worker else given)
         kept.up()
         yield kept
         return

@@ -6,6 +6,7 @@ folder, and a build that was interrupted is thrown away: only a finished one has
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -36,12 +37,15 @@ def environment(name: str, parts: Sequence[Path], build: Callable[[Path], None])
     """
     digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
     folder = cache_directory() / "bench" / f"{name}-{digest}"
-    if (folder / _MARKER).exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    build(folder)
-    (folder / _MARKER).touch()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Another process may be at it; then this one waits, and finds it built.
+    with folder.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / _MARKER).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            build(folder)
+            (folder / _MARKER).touch()
     return folder
 
 
