@@ -82,7 +82,7 @@ def run(
             cwd=cwd,
             start_new_session=True,
         )
-        tree = _Tree(process.pid)
+        tree = Tree(process.pid)
         try:
             fulfilled = _wait(process, started + timeout, until)
             # wait4 gives the usage of this very process and of the children it waited for.
@@ -145,8 +145,12 @@ def _tail(*logs: Path) -> str:
     return "\n".join(line[:400] for line in lines[-25:])
 
 
-class _Tree:
-    """Samples resident size and CPU seconds of a process tree."""
+class Tree:
+    """Samples resident size and CPU seconds of a process tree until it is stopped.
+
+    Attributes:
+        peak_mb: largest resident size so far, MB, sampled every 50 ms.
+    """
 
     def __init__(self, pid: int) -> None:
         self.peak_mb = 0.0
@@ -176,7 +180,13 @@ class _Tree:
                     self._cpu[process.pid, process.create_time()] = times.user + times.system
             self.peak_mb = max(self.peak_mb, total / 1e6)
 
+    def now(self) -> float:
+        """CPU seconds of the top process alone, as of now."""
+        times = self._process.cpu_times()
+        return times.user + times.system
+
     def stop(self) -> None:
+        """End the sampling."""
         self._done.set()
         self._thread.join()
 

@@ -48,8 +48,9 @@ class Attributes:
     sortkeys: list[str] | None = None
     backup: bool | None = None
     encodings: dict[str, str] = field(default_factory=dict)
-    keys: list[tuple[str, list[str]]] = field(default_factory=list)
+    keys: list[tuple[str, list[str], str]] = field(default_factory=list)
     primary: list[str] = field(default_factory=list)
+    called: str = ""  # the name of the constraint that comes next
 
     def document(self) -> dict[str, object]:
         """The JSON that ``pg_stand_in.record`` takes; what was not said is absent."""
@@ -220,12 +221,15 @@ def column_attribute(  # noqa: PLR0911, PLR0912 - one case per attribute
         used, kept = _identity(part, at + 4, "BY DEFAULT")
         return used + 4, kept
     if token.is_word("constraint"):
+        into.called = _peek(part, at + 1).value
         return 2, []
     if token.is_word("primary", "unique"):
-        into.keys.append((token.value[0], [column]))
+        into.keys.append((token.value[0], [column], into.called))
+        into.called = ""
         return (2, words("NOT NULL")) if token.is_word("primary") else (1, [])
     if token.is_word("references"):
-        into.keys.append(("f", [column]))
+        into.keys.append(("f", [column], into.called))
+        into.called = ""
         end = name_end(part, at + 1)
         if end < len(part) and part[end].is_op("("):
             end = closing(part, end) + 1

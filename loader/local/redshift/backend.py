@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from loader.errors import Unreachable
 from loader.local.redshift import wire
@@ -162,7 +162,7 @@ class Backend:
                 raise as_sql_error(body)
         return out
 
-    async def copy_in(self, sql: str, chunks: AsyncIterator[bytes]) -> None:
+    async def copy_in(self, sql: str, chunks: AsyncIterator[memoryview]) -> None:
         """Run ``COPY ... FROM STDIN`` in the current transaction and feed it.
 
         Args:
@@ -183,9 +183,7 @@ class Backend:
         await self._until(b"G")
         try:
             async for chunk in chunks:
-                self.send(wire.pack(b"d", chunk))
-                await self.drain()
-                if self.ahead().done():  # it refused the data already
+                if not await self._feed(chunk):
                     break
         except BaseException:
             self.send(wire.pack(b"f", wire.cstring("stand-in: load failed")) + wire.FLUSH)
@@ -196,6 +194,75 @@ class Backend:
         self.send(wire.pack(b"C", b"S" + wire.cstring(_SIDE)) + wire.FLUSH)
         await self._until(b"3")
         await self._until(b"3")
+
+    async def describe(self, sql: str) -> list[wire.Column]:
+        """The columns of a query's result, without running it.
+
+        Raises:
+            SqlError: the backend refused.
+        """
+        self.send(
+            wire.pack(b"C", b"S" + wire.cstring(_SIDE))
+            + wire.parse_message(_SIDE, sql)
+            + wire.pack(b"D", b"S" + wire.cstring(_SIDE))
+            + wire.pack(b"C", b"S" + wire.cstring(_SIDE))
+            + wire.FLUSH
+        )
+        out: list[wire.Column] = []
+        closed = 0
+        while closed < 2:
+            kind, body = await self.next()
+            if kind == b"T":
+                out = wire.parse_row_description(body)
+            elif kind == b"3":
+                closed += 1
+            elif kind == b"E":
+                raise as_sql_error(body)
+        return out
+
+    async def copy_out(self, sql: str) -> AsyncGenerator[bytes, None]:
+        """Run ``COPY ... TO STDOUT`` in the current transaction; yields one row at a time.
+
+        Raises:
+            SqlError: the backend refused.
+        """
+        self.send(
+            wire.pack(b"C", b"S" + wire.cstring(_SIDE))
+            + wire.parse_message(_SIDE, sql)
+            + wire.pack(b"B", wire.cstring(_SIDE) + wire.cstring(_SIDE) + wire.BIND_PLAIN)
+            + wire.pack(b"E", wire.cstring(_SIDE) + b"\0\0\0\0")
+            + wire.pack(b"C", b"P" + wire.cstring(_SIDE))
+            + wire.pack(b"C", b"S" + wire.cstring(_SIDE))
+            + wire.FLUSH
+        )
+        await self._until(b"H")
+        over = False
+        try:
+            while not over:
+                kind, body = await self.next()
+                if kind == b"d":
+                    yield body
+                elif kind == b"E":
+                    over = True
+                    raise as_sql_error(body)
+                over = kind == b"C"
+        finally:
+            if not over:  # whoever read has gone; the rest is in the way of the next command
+                with contextlib.suppress(SqlError):
+                    await self._until(b"C")
+            if not self.skipping:
+                await self._until(b"3")
+                await self._until(b"3")
+
+    async def _feed(self, chunk: memoryview) -> bool:
+        """Send input of a COPY in short messages; False where it was refused already."""
+        for at in range(0, len(chunk), wire.CHUNK):
+            piece = chunk[at : at + wire.CHUNK]
+            self._writer.writelines((wire.copy_data_head(len(piece)), piece))
+            await self.drain()
+            if self.ahead().done():
+                return False
+        return True
 
     async def _until(self, wanted: bytes) -> None:
         while True:

@@ -85,3 +85,10 @@ def manifest_path() -> LoadError:
 def file_not_found(url: str) -> LoadError:
     """A mandatory entry names no object."""
     return LoadError(15001, f"File not found: {url}", f"{SCAN_ERROR}: File not found", file=url)
+
+
+def no_prefix(url: str) -> LoadError:
+    """No object's key begins so; only text formats mind."""
+    _, _, prefix = url.removeprefix("s3://").partition("/")
+    text = f"The specified S3 prefix '{prefix}' does not exist"
+    return LoadError(8001, text, message=text)

@@ -1,23 +1,25 @@
-"""COPY itself: files of a manifest into a table, inside the client's transaction.
+"""COPY itself: files of S3 into a table, inside the client's transaction.
 
 The backend session runs ``COPY ... FROM STDIN``, so BEGIN and ROLLBACK cover it. The event loop
-stays free: reading, checking and printing run in a thread, one batch ahead of the socket.
+stays free: reading, checking and writing rows run in a thread, one batch ahead of the socket.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from dataclasses import replace
 
-from loader.local.redshift.copy_errors import LoadError
-from loader.local.redshift.copy_grammar import CopyStatement
+from loader.local.redshift import copy_text, load_log, parquet
+from loader.local.redshift.copy_errors import LoadError, no_prefix
+from loader.local.redshift.copy_statement import CopyStatement
+from loader.local.redshift.copy_text import Failures, TooManyErrors
 from loader.local.redshift.copy_types import Target
+from loader.local.redshift.downloads import Progress
 from loader.local.redshift.errors import SqlError
+from loader.local.redshift.load_log import Load
 from loader.local.redshift.names import shorten
-from loader.local.redshift.parquet import Progress, csv_chunks
 from loader.local.redshift.plan import Engine, Script
 from loader.local.redshift.s3 import Bucket, Source
 from loader.local.redshift.tokens import literal, name
@@ -29,21 +31,10 @@ FROM pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdro
 ORDER BY a.attnum
 """
 _ABOUT = """
-SELECT c.oid, nextval('pg_stand_in.query_id'), pg_current_xact_id(), pg_backend_pid()
+SELECT c.oid, nextval('pg_stand_in.query_id'), pg_current_xact_id(), pg_backend_pid(),
+    (SELECT oid FROM pg_roles WHERE rolname = current_user)
 FROM pg_class c WHERE c.oid = to_regclass({name}) AND c.relkind = 'r'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Load:
-    """One run of a COPY: its place and its ids in the system tables."""
-
-    statement: CopyStatement
-    oid: int
-    query: int
-    transaction: int
-    process: int
-    started: datetime
 
 
 def copy_script(statement: CopyStatement) -> Script:
@@ -61,58 +52,96 @@ async def _copy(statement: CopyStatement, engine: Engine) -> None:
     if not about:
         text = f"Cannot COPY into nonexistent table {statement.parts[-1]}"
         raise SqlError("XX000", text)
-    oid, query, transaction, process = (int(str(value)) for value in about[0])
-    started = datetime.now(UTC).replace(tzinfo=None)
-    load = _Load(statement, oid, query, transaction, process, started)
+    oid, query, transaction, process, user = (int(str(value)) for value in about[0])
+    database = engine.config.backend.database
+    load = Load(statement, oid, query, transaction, process, user, database, load_log.now())
     rows = await engine.run(_COLUMNS.format(oid=load.oid))
     targets = _chosen([_target(row, engine) for row in rows], statement, engine)
-    engine.state.copy_id, engine.state.copy_count = load.query, 0
-    progress = Progress()
+    progress, failures = Progress(), Failures()
     try:
-        await _load(load, targets, engine, progress)
+        await _load(load, targets, engine, progress, failures)
+    except TooManyErrors:
+        await load_log.row_errors(load, failures.rows, engine)
+        await load_log.finished(load, "aborted", progress, len(failures.rows), engine)
+        shown = engine.names.restore(statement.parts[-1])
+        text = (
+            f"Load into table '{shown}' failed.  Check 'stl_load_errors' system table for details."
+        )
+        raise SqlError("XX000", text) from None
     except LoadError as error:
-        await _log_error(load, error, engine)
-        await _log(load, "aborted", progress, engine)
+        await load_log.scan_error(load, error, engine)
+        await load_log.finished(load, "aborted", progress, 1, engine)
         # Whoever saw it first, the backend's COPY has failed with it if it had begun.
         raise error.sql_error(load.query, load.process) from None
     except SqlError:
-        await _log(load, "aborted", progress, engine)
+        await load_log.finished(load, "aborted", progress, 1, engine)
         raise
     engine.state.copy_count = progress.rows
-    await _log(load, "completed", progress, engine)
-    shown = engine.names.restore(statement.parts[-1])
-    await engine.notify(
-        "INFO",
-        f"Load into table '{shown}' completed, {progress.rows} record(s) loaded successfully.",
-    )
+    await load_log.row_errors(load, failures.rows, engine)
+    await load_log.finished(load, "completed", progress, len(failures.rows), engine)
+    await _tell(load, progress, len(failures.rows), engine)
 
 
-async def _load(load: _Load, targets: Sequence[Target], engine: Engine, progress: Progress) -> None:
+async def _tell(load: Load, progress: Progress, failed: int, engine: Engine) -> None:
+    head = f"Load into table '{engine.names.restore(load.statement.parts[-1])}' completed, "
+    await engine.notify("INFO", f"{head}{progress.rows} record(s) loaded successfully.")
+    if failed:
+        see = "Check 'stl_load_errors' system table for details."
+        await engine.notify("INFO", f"{head}{failed} record(s) could not be loaded.  {see}")
+
+
+async def _load(
+    load: Load,
+    targets: Sequence[Target],
+    engine: Engine,
+    progress: Progress,
+    failures: Failures,
+) -> None:
     statement = load.statement
     bucket = Bucket(engine.config.s3, statement.credentials)
     with contextlib.closing(bucket):
-        read = bucket.manifest if "manifest" in statement.flags else bucket.prefix
-        sources: list[Source] = await asyncio.to_thread(read, statement.url)
-        chunks = csv_chunks(bucket, sources, targets, statement.flags, progress)
+        sources = await asyncio.to_thread(_sources, bucket, statement)
+        # From here on it loads; what fails before keeps the last COPY's (AWS docs: PG_LAST_COPY_ID).
+        engine.state.copy_id, engine.state.copy_count = load.query, 0
+        pieces: Generator[memoryview, None, None]
+        if statement.format == "parquet":
+            pieces = parquet.chunks(bucket, sources, targets, statement.flags, progress)
+        else:
+            pieces = copy_text.chunks(bucket, sources, targets, statement, progress, failures)
         columns = ", ".join(name(shorten(target.name)).text for target in targets)
-        sql = f"COPY {statement.table} ({columns}) FROM STDIN (FORMAT csv)"
-        ahead = _ahead(chunks)
+        sql = f"COPY {statement.table} ({columns}) FROM STDIN (FORMAT binary)"
+        ahead = _ahead(pieces)
         try:
             await engine.backend.copy_in(sql, ahead)
         finally:
             await ahead.aclose()
-            chunks.close()
+            pieces.close()
         if statement.statupdate:
             await engine.run(f"ANALYZE {statement.table}")
 
 
-async def _ahead(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Make the next chunk while the last one is sent."""
-    task = asyncio.create_task(asyncio.to_thread(next, chunks, b""))
+def _sources(bucket: Bucket, statement: CopyStatement) -> list[Source]:
+    """The files of a COPY. Blocks.
+
+    Raises:
+        LoadError: one that must be there is not.
+    """
+    columnar = statement.format == "parquet"
+    if "manifest" in statement.flags:
+        return bucket.manifest(statement.url, columnar=columnar)
+    found = bucket.prefix(statement.url)
+    if not found and not columnar:
+        raise no_prefix(statement.url)
+    return [source for source in found if source.size]
+
+
+async def _ahead(pieces: Iterator[memoryview]) -> AsyncGenerator[memoryview, None]:
+    """Make the next piece while the last one is sent."""
+    task = asyncio.create_task(asyncio.to_thread(next, pieces, None))
     try:
-        while chunk := await task:
-            task = asyncio.create_task(asyncio.to_thread(next, chunks, b""))
-            yield chunk
+        while (piece := await task) is not None:
+            task = asyncio.create_task(asyncio.to_thread(next, pieces, None))
+            yield piece
     finally:
         if not task.done():  # a thread cannot be cancelled: let it finish its batch
             await asyncio.wait({task})
@@ -163,62 +192,3 @@ def _chosen(columns: list[Target], statement: CopyStatement, engine: Engine) -> 
     if any(column.identity == "always" for column in chosen) and not explicit:
         raise SqlError("0A000", "cannot set an identity column to a value")
     return chosen
-
-
-async def _log(load: _Load, status: str, progress: Progress, engine: Engine) -> None:
-    ended = datetime.now(UTC).replace(tzinfo=None)
-    done = status == "completed"
-    await engine.log.write(
-        "load_history",
-        {
-            "user_id": 100,
-            "query_id": load.query,
-            "transaction_id": load.transaction,
-            "session_id": load.process,
-            "database_name": engine.config.backend.database,
-            "status": status,
-            "table_name": engine.names.restore(load.statement.parts[-1]),
-            "start_time": load.started.isoformat(" "),
-            "end_time": ended.isoformat(" "),
-            "duration": int((ended - load.started).total_seconds() * 1_000_000),
-            "data_source": load.statement.url,
-            "file_format": "parquet",
-            "loaded_rows": progress.rows if done else 0,
-            "loaded_bytes": progress.bytes if done else 0,
-            "source_file_count": progress.files,
-            "source_file_bytes": progress.bytes,
-            "error_count": 0 if done else 1,
-            "copy_job_id": -1,
-        },
-    )
-
-
-async def _log_error(load: _Load, error: LoadError, engine: Engine) -> None:
-    if not error.about_data:
-        return
-    await engine.log.write(
-        "load_error",
-        {
-            "userid": 100,
-            "slice": 0,
-            "tbl": load.oid,
-            "starttime": load.started.isoformat(" "),
-            "session": load.process,
-            "query": load.query,
-            "filename": error.file[-256:],
-            "line_number": error.line,
-            "colname": error.column,
-            "type": error.type_name[:10],
-            "col_length": error.length[:10],
-            "position": 0,
-            "raw_field_value": error.value,
-            "err_code": error.code,
-            "err_reason": error.context[:100],
-            "is_partial": 0,
-            "start_offset": 0,
-            "copy_job_id": -1,
-            "transaction_id": load.transaction,
-            "database_name": engine.config.backend.database,
-            "error_message": error.context[:512],
-        },
-    )

@@ -56,6 +56,7 @@ def fits(arrow: pa.DataType, target: Target) -> bool:
     if kind == "super":
         return _is_text(arrow) or bool(pa.types.is_nested(arrow))
     simple = {
+        "varbyte": pa.types.is_binary,
         "boolean": pa.types.is_boolean,
         "real": pa.types.is_float32,
         "double precision": pa.types.is_float64,
@@ -68,6 +69,31 @@ def fits(arrow: pa.DataType, target: Target) -> bool:
     if test is None or not test(arrow):
         return False
     return kind != "timestamp with time zone" or arrow.tz is not None
+
+
+def arrow_type(target: Target) -> pa.DataType:
+    """The Arrow type that holds the column's values."""
+    if target.type_name == "numeric":
+        return pa.decimal128(target.precision, target.scale)
+    return _ARROW[target.type_name]
+
+
+_ARROW = {
+    "smallint": pa.int16(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "real": pa.float32(),
+    "double precision": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "time without time zone": pa.time64("us"),
+    "timestamp without time zone": pa.timestamp("us"),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+    "character varying": pa.string(),
+    "character": pa.string(),
+    "super": pa.string(),
+    "varbyte": pa.binary(),
+}
 
 
 def _is_text(arrow: pa.DataType) -> bool:

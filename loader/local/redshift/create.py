@@ -57,8 +57,12 @@ def create_table(tokens: Sequence[Token]) -> Script:
     query: list[Token] = []
     if at < len(tokens) and tokens[at].is_op("(") and not _is_query(tokens, at):
         end = closing(tokens, at)
-        for part in split_commas(tokens[at + 1 : end]):
-            _element(part, table)
+        parts = split_commas(tokens[at + 1 : end])
+        if any(token.is_word("as") for token in tokens[end:]) and all(map(_is_name, parts)):
+            table.elements += parts  # CREATE TABLE x (a, b) AS SELECT
+        else:
+            for part in parts:
+                _element(part, table)
         if table.columns > MAX_COLUMNS:
             raise SqlError("54011", f"tables can have at most {MAX_COLUMNS} columns")
         at = end + 1
@@ -98,6 +102,10 @@ def _is_query(tokens: Sequence[Token], at: int) -> bool:
     return at + 1 < len(tokens) and tokens[at + 1].is_word("select", "with")
 
 
+def _is_name(part: Sequence[Token]) -> bool:
+    return len(part) == 1 and part[0].is_name
+
+
 def _element(part: list[Token], table: _Table) -> None:
     """One comma-separated element: a column, LIKE, or a table constraint."""
     if not part:
@@ -110,10 +118,11 @@ def _element(part: list[Token], table: _Table) -> None:
         table.attributes.like = render(part[1:end])
         table.elements.append(part)
         return
+    called = ""
     if part[0].is_word("constraint") and len(part) > 2:
-        part = part[2:]
+        called, part = part[1].value, part[2:]
     if part[0].is_word("primary", "unique", "foreign"):
-        _table_key(part, table)
+        _table_key(part, table, called)
     elif part[0].is_word("check", "exclude"):
         raise SqlError("0A000", f"{part[0].text.upper()} constraints are not supported")
     else:
@@ -121,12 +130,12 @@ def _element(part: list[Token], table: _Table) -> None:
         table.elements.append(column_definition(part, table.parts[-1], table.attributes))
 
 
-def _table_key(part: list[Token], table: _Table) -> None:
+def _table_key(part: list[Token], table: _Table, called: str) -> None:
     opening = next((i for i, token in enumerate(part) if token.is_op("(")), 0)
     if not opening:
         raise syntax_error(part[-1].text)
     columns = [t.value for t in part[opening + 1 : closing(part, opening)] if t.is_name]
-    table.attributes.keys.append((part[0].value[0], columns))
+    table.attributes.keys.append((part[0].value[0], columns, called))
     if part[0].is_word("primary"):
         table.attributes.primary += columns
 

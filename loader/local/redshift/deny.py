@@ -50,8 +50,10 @@ def check(tokens: Sequence[Token]) -> None:
             _word(tokens, at)
     if tokens[0].is_word("delete"):
         _delete(tokens)
+        _equijoin(tokens)
     elif tokens[0].is_word("update"):
         _update(tokens)
+        _equijoin(tokens)
     elif tokens[0].is_word("insert"):
         _insert(tokens)
     elif tokens[0].is_word("with"):
@@ -148,14 +150,34 @@ def _not_here(tokens: Sequence[Token], at: int) -> None:
         raise not_here("SELECT * EXCLUDE")
     if token.is_word("by") and after.is_word("all") and before.is_word("group"):
         raise not_here("GROUP BY ALL")
+    if token.is_word("try_cast") and after.is_op("("):
+        raise not_here("TRY_CAST")
+    if token.is_word("ignore") and after.is_word("nulls"):
+        raise not_here("IGNORE NULLS")
+    if token.is_word("within") and after.is_word("group") and _peek(tokens, at + 2).is_op("("):
+        end = closing(tokens, at + 2)
+        listed = before.is_op(")") and _called(tokens, at - 1).is_word("listagg")
+        if _peek(tokens, end + 1).is_word("over") and not listed:
+            raise not_here("WITHIN GROUP ... OVER")
     if token.is_word("connect") and after.is_word("by"):
         raise not_here("CONNECT BY")
     if token.is_word("start") and after.is_word("with") and at > 1:
         raise not_here("START WITH ... CONNECT BY")
     if token.is_word("array", "object", "cube", "rollup") and after.is_op("("):
-        if token.is_word("cube", "rollup"):
-            return
+        if token.is_word("cube", "rollup") or _peek(tokens, at + 2).is_word("select"):
+            return  # ARRAY(SELECT ...), which psql asks of the catalog, is the leader node's
         raise not_here(f"{token.value.upper()}() of SUPER values")
+
+
+def _called(tokens: Sequence[Token], closed: int) -> Token:
+    """The function whose bracket closes at an index."""
+    depth, at = 0, closed
+    while at > 0:
+        depth += tokens[at].is_op(")") - tokens[at].is_op("(")
+        if depth == 0:
+            return tokens[at - 1]
+        at -= 1
+    return tokens[0]
 
 
 def _delete(tokens: Sequence[Token]) -> None:
@@ -173,6 +195,29 @@ def _update(tokens: Sequence[Token]) -> None:
             if _peek(tokens, at + 1).is_op("("):
                 raise syntax_error("(")
             return
+
+
+def _equijoin(tokens: Sequence[Token]) -> None:
+    """A write's target may not stand in an outer join of its own (AWS docs: UPDATE)."""
+    target: tuple[str, ...] = ()
+    for ref in relations(tokens):
+        if ref.role in ("update", "delete"):
+            target = ref.parts
+            continue
+        before = tokens[ref.start - 1].value
+        joined = before in ("join", "from", "using") and ref.role == "from"
+        if joined and ref.parts == target and _outer(tokens, ref.start):
+            raise unsupported("Target table must be part of an equijoin predicate")
+
+
+def _outer(tokens: Sequence[Token], start: int) -> bool:
+    """Whether an outer join follows, up to WHERE."""
+    for token in tokens[max(start - 4, 0) :]:
+        if token.is_word("where"):
+            return False
+        if token.is_word("left", "right", "full"):
+            return True
+    return False
 
 
 def _insert(tokens: Sequence[Token]) -> None:
@@ -208,7 +253,13 @@ def uses_leader_functions(tokens: Sequence[Token]) -> bool:
         and (
             (token.value in _LEADER_CALLS and _peek(tokens, at + 1).is_op("("))
             or token.is_word(*_LEADER_WORDS)
-            or (token.is_word("array") and _peek(tokens, at + 1).is_op("["))
+            or (token.is_word("array") and _is_array(tokens, at + 1))
         )
         for at, token in enumerate(tokens)
     )
+
+
+def _is_array(tokens: Sequence[Token], at: int) -> bool:
+    """ARRAY[...] or ARRAY(SELECT ...): arrays of PostgreSQL's, on the leader node only."""
+    opening = _peek(tokens, at)
+    return opening.is_op("[") or (opening.is_op("(") and _peek(tokens, at + 1).is_word("select"))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 
 from loader.local.redshift import wire
-from loader.local.redshift.errors import SqlError
+from loader.local.redshift.errors import CYCLE, VIOLATION, SqlError
 from loader.local.redshift.names import LongNames
 
 _NULL = re.compile(r'null value in column "(?P<column>[^"]+)"')
+# Two sessions created one name at the same time, and the other has committed.
+_TWICE = re.compile(
+    r"pg_(?:type_typname|class_relname)_nsp_index.*=\((?P<name>.*), \d+\)", re.DOTALL
+)
 _PRINCIPAL = re.compile(r'\brole "(?:(?P<kind>group|role):)?(?P<name>[^"]+)"')
 _RELATION = re.compile(
     r"^(permission denied for|must be owner of) (?:table|view|sequence|materialized view|index) "
@@ -19,10 +23,6 @@ _CAPITAL = re.compile(
 )
 # A nested BEGIN and a stray COMMIT or ROLLBACK are accepted in silence.
 _SILENT_NOTICES = frozenset({"25001", "25P01"})
-_SERIALIZATION = (
-    "Serializable isolation violation on table, transactions forming the cycle are not known"
-    " to the stand-in (concurrent write to the same table)"
-)
 
 
 def to_redshift(error: SqlError) -> SqlError:
@@ -30,8 +30,10 @@ def to_redshift(error: SqlError) -> SqlError:
     code, message, detail = error.code, error.message, error.detail
     if code == "23502" and (match := _NULL.search(message)):
         code, message, detail = "XX000", null_text(match["column"]), ""
+    elif code == "23505" and (match := _TWICE.search(f"{message} {detail}")):
+        code, message, detail = "42P07", f'Relation "{match["name"]}" already exists', ""
     elif code == "40001":
-        code, message, detail = "XX000", "1023", _SERIALIZATION
+        code, message, detail = "XX000", "1023", f"{VIOLATION} 0, {CYCLE} unknown"
     elif code == "40P01":
         code, message = "XX000", "deadlock detected"
     elif code == "21000" and message.startswith("MERGE"):

@@ -50,3 +50,4 @@ ABORTED = SqlError(
     "current transaction is aborted, commands ignored until end of transaction block",
 )
 VIOLATION = "Serializable isolation violation on table -"
+CYCLE = "transactions forming the cycle are:"

@@ -38,7 +38,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from loader.local.redshift.errors import VIOLATION, SqlError
+from loader.local.redshift.errors import CYCLE, VIOLATION, SqlError
 
 _POLL_SECONDS = 0.02
 
@@ -67,9 +67,7 @@ class Rule(BaseModel):
     def error(self) -> SqlError | None:
         """What the client is told; none where the rule refuses nothing."""
         if self.action == "conflict":
-            return SqlError(
-                "XX000", "1023", f"{VIOLATION} 0, transactions forming the cycle are: 0"
-            )
+            return SqlError("XX000", "1023", f"{VIOLATION} 0, {CYCLE} 0")
         if self.action == "fail":
             return SqlError(self.code, self.message, self.detail)
         return None

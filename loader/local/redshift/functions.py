@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from loader.local.redshift.errors import SqlError
+from loader.local.redshift.errors import SqlError, not_here
+from loader.local.redshift.rewrite import REWRITTEN
 from loader.local.redshift.tokens import Kind, Token
 
 _NAMES = """
@@ -41,11 +42,20 @@ current_session_arn current_user_id default_iam_role last_user_query_id role_is_
 user_is_member_of version explain_model has_any_column_privilege has_assumerole_privilege
 has_column_privilege has_database_privilege has_language_privilege has_role has_schema_privilege
 has_table_privilege has_function_privilege array_lower array_to_string array_upper col_description
-format_encoding format_type generate_series obj_description oidvectortypes bool bpchar char date float4 float8 int2
-int4 int8 interval numeric text time timestamp timestamptz timetz varchar name oid regclass exists
-row like overlaps current_user session_user
+format_encoding format_type generate_series obj_description oidvectortypes bool bpchar char date
+float4 float8 int2 int4 int8 interval numeric text time timestamp timestamptz timetz varchar name
+oid regclass exists row like overlaps current_user session_user
 """
 REDSHIFT = frozenset(_NAMES.split())
+_FAMILIES = ("st_", "h3_")  # spatial functions
+# What PostgreSQL's grammar knows and its list of functions does not.
+_SYNTAX = frozenset(
+    (
+        "cast", "coalesce", "convert", "current_date", "current_user", "current_user_id", "exists",
+        "extract", "greatest", "least", "like", "nullif", "overlaps", "regclass", "row",
+        "session_user", "trim", "case", "collate", "decimal", "array", "object", "try_cast",
+    )
+)  # fmt: skip
 # Of PostgreSQL's own pg_... functions, those that look into the catalog stayed; these did not.
 _NOT_OF_PG = (
     "pg_advisory", "pg_try_advisory", "pg_sleep", "pg_read", "pg_ls", "pg_notify", "pg_export",
@@ -62,7 +72,7 @@ def is_redshifts(name: str) -> bool:
     """Whether Redshift has a function of this name, as far as anybody wrote down."""
     if name.startswith("pg_"):
         return not name.startswith(_NOT_OF_PG)
-    return name in REDSHIFT or name.startswith(("st_", "h3_"))
+    return name in REDSHIFT or name.startswith(_FAMILIES)
 
 
 def not_redshifts(names: Collection[str]) -> frozenset[str]:
@@ -70,25 +80,38 @@ def not_redshifts(names: Collection[str]) -> frozenset[str]:
     return frozenset(name for name in names if not is_redshifts(name))
 
 
-def check(tokens: Sequence[Token], refused: Collection[str]) -> None:
-    """Refuse a call of a function that only PostgreSQL has.
+def not_here_of(names: Collection[str]) -> frozenset[str]:
+    """Those of Redshift's functions that the stand-in does not have.
+
+    Args:
+        names: the functions of the backend, ours among them.
+    """
+    return REDSHIFT - frozenset(names) - _SYNTAX - REWRITTEN
+
+
+def check(tokens: Sequence[Token], refused: Collection[str], missing: Collection[str] = ()) -> None:
+    """Refuse a call of a function that only PostgreSQL has, or that only Redshift has.
 
     Args:
         tokens: the statement.
         refused: names, see :func:`not_redshifts`.
+        missing: names, see :func:`not_here_of`.
 
     Raises:
-        SqlError: 42883, as for any function that does not exist.
+        SqlError: 42883, as for any function that does not exist; 0A000 by name for what is missing.
     """
     for at in range(len(tokens) - 1):
         token = tokens[at]
-        if token.kind is not Kind.WORD or token.value not in refused:
+        if token.kind is not Kind.WORD or not tokens[at + 1].is_op("("):
             continue
-        if not tokens[at + 1].is_op("("):
+        absent_here = token.value in missing or token.value.startswith(_FAMILIES)
+        if token.value not in refused and not absent_here:
             continue
         before = tokens[at - 1] if at else None
         if before is not None and (before.is_word(*_NO_CALL_BEHIND) or before.is_op(".")):
             continue
+        if absent_here:
+            raise not_here(f"function {token.value.upper()}")
         raise absent(token.value)
 
 

@@ -1,4 +1,4 @@
-"""Aliases of the select list used in WHERE, which Redshift resolves and PostgreSQL does not.
+"""Aliases used further on in the select list or in WHERE: Redshift resolves them, PostgreSQL does not.
 
 A column of the FROM clause goes before an alias of the same name (AWS docs: SELECT list, lateral
 column alias reference), so each use is looked up before it is replaced by the alias's expression.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from loader.local.redshift.catalog_refs import SCHEMA, shim_of
 from loader.local.redshift.plan import Engine
-from loader.local.redshift.refs import Ref, relations
+from loader.local.redshift.refs import Ref, cte_names, relations
 from loader.local.redshift.tokens import Token, closing, literal, name, op, split_commas
 
 _SET = ("union", "except", "intersect", "minus")
@@ -22,7 +22,7 @@ _SUB_QUERY = ("select", "with")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One alias in a WHERE clause: its place, what it stands for, where a column could come from."""
+    """One use of an alias: its place, what it stands for, where a column could come from."""
 
     at: int
     alias: str
@@ -31,21 +31,21 @@ class Use:
 
 
 def uses(tokens: Sequence[Token]) -> list[Use]:
-    """All uses of a select list's alias in the WHERE of the same SELECT."""
+    """All uses of a select list's alias behind it in the list, or in the WHERE of the same SELECT."""
     found: list[Use] = []
     refs: list[Ref] | None = None
+    ctes = cte_names(tokens)
     for at, token in enumerate(tokens):
         if not token.is_word("select"):
             continue
         opening, where, end = _clauses(tokens, at)
-        if not opening < where < end:
-            continue
         aliases = _aliases(tokens[at + 1 : opening])
-        places = [p for p in _bare_names(tokens, where + 1, end) if tokens[p].value in aliases]
+        places = _in_list(tokens, at + 1, opening)
+        places += [p for p in _bare_names(tokens, where + 1, end) if tokens[p].value in aliases]
         if not places:
             continue
         declared = _declared(tokens, opening + 1, where)
-        if declared is None:
+        if declared is None or any(t.value in ctes for t in tokens[opening + 1 : where]):
             continue
         refs = list(relations(tokens)) if refs is None else refs
         sources = tuple(ref for ref in refs if opening < ref.start < where)
@@ -83,6 +83,22 @@ def _aliases(select_list: Sequence[Token]) -> dict[str, list[Token]]:
     return out
 
 
+def _in_list(tokens: Sequence[Token], start: int, end: int) -> list[int]:
+    """Where an item of the select list names the alias of an item before it."""
+    out: list[int] = []
+    known: set[str] = set()
+    at = start
+    for item in split_commas(tokens[start:end]):
+        stop = at + len(item)
+        labelled = len(item) > 2 and item[-2].is_word("as") and item[-1].is_name
+        inside = _bare_names(tokens, at, stop - 2 if labelled else stop)
+        out += [place for place in inside if tokens[place].value in known]
+        if labelled:
+            known.add(item[-1].value)
+        at = stop + 1
+    return out
+
+
 def _bare_names(tokens: Sequence[Token], start: int, end: int) -> list[int]:
     """Names without a table in front, outside sub-queries."""
     out = []
@@ -115,13 +131,18 @@ def _declared(tokens: Sequence[Token], start: int, end: int) -> frozenset[str] |
     return frozenset(found)
 
 
-async def resolve(tokens: list[Token], engine: Engine) -> list[Token]:
+async def resolve(tokens: list[Token], engine: Engine, depth: int = 8) -> list[Token]:
     """Replace the aliases that are no column of their relations.
+
+    Args:
+        tokens: the statement.
+        engine: asked for the columns of relations.
+        depth: how often an alias may stand for an expression with another alias.
 
     Returns:
         The same list when there was none.
     """
-    found = uses(tokens)
+    found = uses(tokens) if depth else []
     if not found:
         return tokens
     known = await _columns({ref for use in found for ref in use.sources}, engine)
@@ -131,7 +152,7 @@ async def resolve(tokens: list[Token], engine: Engine) -> list[Token]:
             continue
         out += [*tokens[at : use.at], op("("), *use.expression, op(")")]
         at = use.at + 1
-    return [*out, *tokens[at:]] if at else tokens
+    return await resolve([*out, *tokens[at:]], engine, depth - 1) if at else tokens
 
 
 def _sql(ref: Ref) -> str:

@@ -1,46 +1,37 @@
-"""Parquet files to PostgreSQL's CSV, a batch of columns at a time. Blocks; runs in a thread.
+"""Parquet files to PostgreSQL's binary COPY, a batch of columns at a time. Blocks; runs in a thread.
 
-Values are never touched one by one: Arrow checks and prints whole columns.
+Values are never touched one by one: Arrow and numpy check and write whole columns. While one file is
+read the next is downloaded.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator, Sequence
+from contextlib import closing
 
 import duckdb
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from loader.local.redshift import copy_types
+from loader.local.redshift import copy_types, pg_binary
 from loader.local.redshift.copy_errors import LoadError
 from loader.local.redshift.copy_types import Target
-from loader.local.redshift.errors import SqlError, not_here
+from loader.local.redshift.downloads import Progress, Scanned, downloads
+from loader.local.redshift.errors import SqlError
 from loader.local.redshift.s3 import Bucket, Source
 
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 8 << 20
 _MIN_ROWS, _MAX_ROWS = 256, 65_536
-_CSV = pa_csv.WriteOptions(include_header=False, quoting_style="needed")
 
 
-class Progress:
-    """Rows and bytes read so far."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.bytes = 0
-        self.files = 0
-
-
-def csv_chunks(
+def chunks(
     bucket: Bucket,
     sources: Sequence[Source],
     targets: Sequence[Target],
     flags: frozenset[str],
     progress: Progress,
-) -> Generator[bytes, None, None]:
-    """Read all files in order as CSV without header: NULL is empty, strings are quoted.
+) -> Generator[memoryview, None, None]:
+    """Read all files in order; the pieces together are the input of one binary COPY.
 
     Args:
         bucket: where the files are.
@@ -53,18 +44,22 @@ def csv_chunks(
         LoadError: what Redshift would refuse.
         SqlError: what only the stand-in refuses.
     """
-    for source in sources:
-        with tempfile.TemporaryFile() as local:
-            bucket.download(source, local)
-            local.seek(0)
-            try:
-                file = pq.ParquetFile(local, coerce_int96_timestamp_unit="us")
-            except pa.ArrowInvalid as error:
-                text = f"File '{source.url}' has an invalid version number: {error}"
-                raise LoadError(15001, text, file=source.url) from None
-            yield from _file_chunks(file, source.url, targets, flags, progress)
-        progress.files += 1
-        progress.bytes += source.size
+    yield memoryview(pg_binary.HEADER)
+    with closing(downloads(bucket, sources)) as files:
+        for source, local in zip(sources, files, strict=True):
+            with local:
+                scanned = Scanned(source)
+                progress.files.append(scanned)
+                try:
+                    file = pq.ParquetFile(local, coerce_int96_timestamp_unit="us")
+                except pa.ArrowInvalid as error:
+                    text = f"File '{source.url}' has an invalid version number: {error}"
+                    raise LoadError(15001, text, file=source.url) from None
+                for piece, count in _file_chunks(file, source.url, targets, flags):
+                    scanned.lines += count
+                    progress.rows += count
+                    yield piece
+    yield memoryview(pg_binary.TRAILER)
 
 
 def _file_chunks(
@@ -72,22 +67,20 @@ def _file_chunks(
     url: str,
     targets: Sequence[Target],
     flags: frozenset[str],
-    progress: Progress,
-) -> Generator[bytes, None, None]:
+) -> Generator[tuple[memoryview, int], None, None]:
+    """Pieces of rows, with how many rows each holds."""
     _check_schema(file, url, targets, flags)
     meta = file.metadata
     size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
     per_row = max(1, size // max(1, meta.num_rows))
     rows = min(_MAX_ROWS, max(_MIN_ROWS, _BATCH_BYTES // per_row))
+    types = [target.type_name for target in targets]
     done = 0
     for batch in file.iter_batches(batch_size=rows):
         columns = [_column(batch, index, target, url, done) for index, target in enumerate(targets)]
         done += batch.num_rows
-        progress.rows += batch.num_rows
-        sink = pa.BufferOutputStream()
-        names = [str(index) for index in range(len(columns))]
-        pa_csv.write_csv(pa.RecordBatch.from_arrays(columns, names), sink, _CSV)
-        yield sink.getvalue().to_pybytes()
+        if batch.num_rows:
+            yield pg_binary.rows(columns, types), batch.num_rows
 
 
 def _storage(arrow: pa.DataType) -> pa.DataType:
@@ -110,8 +103,6 @@ def _check_schema(
     flat = len(file.schema) == here
     for index, (field, target) in enumerate(zip(schema, targets, strict=False)):
         arrow = _storage(field.type)
-        if target.type_name == "varbyte":
-            raise not_here("COPY into VARBYTE")
         if not copy_types.fits(arrow, target):
             shown = _physical(file, index) if flat else str(arrow)
             raise copy_types.incompatible(target, shown, url)

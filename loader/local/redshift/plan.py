@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,9 @@ class LoadLog(Protocol):
     async def write(self, table: str, row: dict[str, object]) -> None:
         """Add one row to a table of the side schema."""
 
+    async def write_all(self, table: str, rows: Sequence[dict[str, object]]) -> None:
+        """Add rows with the same columns."""
+
 
 @dataclass(slots=True)
 class SessionState:
@@ -25,11 +28,15 @@ class SessionState:
     Attributes:
         copy_count: rows of the last COPY (AWS docs: PG_LAST_COPY_COUNT).
         copy_id: query id of the last COPY, -1 for none.
+        unload_count: rows of the last UNLOAD.
+        unload_id: query id of the last UNLOAD, -1 for none.
         fold_quoted: ``enable_case_sensitive_identifier`` is off.
     """
 
     copy_count: int = 0
     copy_id: int = -1
+    unload_count: int = 0
+    unload_id: int = -1
     fold_quoted: bool = True
 
 
@@ -80,7 +87,7 @@ class Pass:
     Attributes:
         sql: rewritten text.
         lock: relation to lock first, since writes hold a table lock on Redshift; empty for none.
-        copy_state: the text reads ``pg_last_copy_count`` or ``_id``.
+        copy_state: the text reads ``pg_last_copy_count`` or another memory of the session's loads.
         late_bound: views were expanded, so the text holds only until one of them changes.
         check: a query to run first, that fails where the statement may not run; empty for none.
     """

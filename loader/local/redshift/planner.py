@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from loader.local.redshift import functions, lateral, views
+from loader.local.redshift.backend import Rows
 from loader.local.redshift.config import StandInConfig
-from loader.local.redshift.errors import SqlError
+from loader.local.redshift.errors import SqlError, syntax_error
 from loader.local.redshift.faults import Faults
 from loader.local.redshift.history import History
 from loader.local.redshift.names import REDSHIFT_MAX, LongNames, cut_bytes, is_long, shorten
@@ -16,6 +17,9 @@ from loader.local.redshift.plan import Engine, LoadLog, Pass, Plan
 from loader.local.redshift.refs import lock_target
 from loader.local.redshift.tokens import Kind, Token, ascii_lower, literal, name
 from loader.local.redshift.translate import translate
+from loader.local.redshift.unload import unload_script
+from loader.local.redshift.unload_grammar import inner as unload_query
+from loader.local.redshift.unload_grammar import parse_unload
 
 
 class NameStore(Protocol):
@@ -34,6 +38,8 @@ class Shared:
             mentions none of them needs no look-up.
         event: writes one line to the log.
         refused_functions: those of the backend that Redshift does not have.
+        missing_functions: those of Redshift that the backend does not have.
+        ask: runs a query beside all sessions.
     """
 
     config: StandInConfig
@@ -42,9 +48,11 @@ class Shared:
     store: NameStore
     history: History
     event: Callable[..., None]
+    ask: Callable[[str], Awaitable[Rows]]
     names: LongNames = field(default_factory=LongNames)
     late_views: set[str] = field(default_factory=set)
     refused_functions: frozenset[str] = frozenset()
+    missing_functions: frozenset[str] = frozenset()
 
 
 class Session(Engine, Protocol):
@@ -89,6 +97,8 @@ class Planner:
         """
         folded = [await self._fold(token) for token in tokens]
         await self._shared.history.read_by(folded)
+        if folded[0].is_word("unload"):
+            return await self._unload(folded, source)
         await self._name_in_transaction(folded)
         expanded = folded
         if not self._session.failed and views.mentions(folded, self._shared.late_views):
@@ -100,10 +110,18 @@ class Planner:
         if not self._session.failed:
             expanded = await lateral.resolve(expanded, self._session)
         plan = translate(expanded, source, self._session.state)
-        functions.check(folded, self._shared.refused_functions)
+        functions.check(folded, self._shared.refused_functions, self._shared.missing_functions)
         if isinstance(plan, Pass) and expanded is not folded:
             return replace(plan, late_bound=True)
         return plan
+
+    async def _unload(self, tokens: list[Token], source: str) -> Plan:
+        """UNLOAD holds a statement of its own, which is planned like any other."""
+        statement = parse_unload(tokens)
+        query = await self.plan(unload_query(tokens), source)
+        if not isinstance(query, Pass):
+            raise syntax_error(tokens[1].text)
+        return unload_script(statement, query.sql)
 
     async def _name_in_transaction(self, tokens: Sequence[Token]) -> None:
         """Let the transaction that makes an object see its long names in the catalog.

@@ -12,6 +12,7 @@ from loader.local.redshift.tokens import (
     closing,
     literal,
     op,
+    render,
     split_commas,
     word,
     words,
@@ -141,6 +142,9 @@ _CALLS: dict[str, Callable[[Args], list[Token]]] = {
 }
 
 
+REWRITTEN = frozenset((*_CALLS, "listagg", "ratio_to_report"))
+
+
 def rewrite(tokens: Sequence[Token]) -> list[Token]:
     """Rewrite all expressions of a statement, nested calls included.
 
@@ -183,6 +187,8 @@ def _one(  # noqa: PLR0911 - one case per construct
         and (after.is_word("select") or after.is_op("("))
     ):
         return 1, [word("EXCEPT")]
+    if token.value == "respect" and after is not None and after.is_word("nulls"):
+        return 2, []
     if token.value == "approximate" and after is not None and after.is_name:
         return 1, []
     if token.value == "current_user_id" and (after is None or not after.is_op("(")):
@@ -231,15 +237,22 @@ def _listagg(tokens: Sequence[Token], at: int) -> tuple[int, list[Token]]:
         raise syntax_error("listagg")
     order: list[Token] = []
     after = end + 1
+    as_text = [op("("), *args[0], *words(")::text")]
     if [t.value for t in tokens[after : after + 2]] == ["within", "group"]:
         close = closing(tokens, after + 2)
         order = rewrite(tokens[after + 3 : close])
+        if distinct:  # PostgreSQL wants to sort by what it compares
+            keys = split_commas(order[2:])
+            same = bool(keys) and render(keys[0][: len(args[0])]) == render(args[0])
+            if len(keys) != 1 or not same:
+                raise not_here("LISTAGG(DISTINCT x) ordered by something else")
+            order = [*order[:2], *as_text, *keys[0][len(args[0]) :]]
         after = close + 1
     if after < len(tokens) and tokens[after].is_word("over"):
         raise not_here("LISTAGG as a window function")
     separator = args[1] if len(args) > 1 else [literal("")]
-    out = [*words("string_agg(" + ("DISTINCT" if distinct else "")), op("("), *args[0]]
-    out += [*words(")::text"), op(","), *separator, *order, op(")")]
+    out = [*words("string_agg(" + ("DISTINCT" if distinct else "")), *as_text]
+    out += [op(","), *separator, *order, op(")")]
     return after - at, out
 
 

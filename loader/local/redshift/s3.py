@@ -1,4 +1,4 @@
-"""The S3 side of COPY: manifest, sizes, downloads. Everything here blocks; call it in a thread."""
+"""The S3 side of COPY and UNLOAD: manifest, sizes, files. Everything here blocks; call it in a thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from loader.local.redshift import copy_errors
 from loader.local.redshift.config import S3
 from loader.local.redshift.copy_errors import LoadError
-from loader.local.redshift.copy_grammar import Credentials
+from loader.local.redshift.copy_statement import Credentials
 from loader.local.redshift.errors import not_here
 
 if TYPE_CHECKING:
@@ -62,8 +62,12 @@ class Bucket:
         """Close the connections."""
         self._client.close()
 
-    def manifest(self, url: str) -> list[Source]:
-        """The files of a manifest, each proven to exist with the size it states.
+    def manifest(self, url: str, *, columnar: bool) -> list[Source]:
+        """The files of a manifest, each proven to exist.
+
+        Args:
+            url: the manifest.
+            columnar: entries must state the file's size, and it must be so; text files need none.
 
         Raises:
             LoadError: the manifest is absent or not one, an entry lacks its length, a mandatory
@@ -76,14 +80,12 @@ class Bucket:
         entries = _entries(body)
         found = []
         for entry in entries:
-            meta = entry.get("meta")
-            if not isinstance(meta, dict) or "content_length" not in meta:
-                raise LoadError(15003, "File entry does not have 'meta' key.")
-            source = self._entry(entry, int(meta["content_length"]))
+            stated = _stated(entry) if columnar else None
+            source = self._entry(entry, stated, columnar=columnar)
             if source:
                 found.append(source)
         if not found:
-            raise copy_errors.file_not_found(entries[0]["url"] if entries else url)
+            raise _missing(entries[0]["url"] if entries else url, columnar=columnar)
         return found
 
     def _text(self, bucket: str, key: str) -> bytes:
@@ -96,14 +98,14 @@ class Bucket:
         except BotoCoreError as error:
             raise LoadError(8001, f"S3 does not answer: {type(error).__name__}") from None
 
-    def _entry(self, entry: dict[str, Any], stated: int) -> Source | None:
+    def _entry(self, entry: dict[str, Any], stated: int | None, *, columnar: bool) -> Source | None:
         url = entry["url"]
         size = self._size(url)
         if size is None:
             if entry.get("mandatory", False):
-                raise copy_errors.file_not_found(url)
+                raise _missing(url, columnar=columnar)
             return None
-        if size != stated:
+        if stated is not None and size != stated:
             _, key = split_url(url)
             text = copy_errors.s3_text(
                 "The requested range is not satisfiable", 416, "InvalidRange", key
@@ -122,6 +124,18 @@ class Bucket:
         except BotoCoreError as error:
             raise LoadError(8001, f"S3 does not answer: {type(error).__name__}") from None
 
+    def read(self, url: str) -> bytes:
+        """A small object whole, such as a JSONPaths file.
+
+        Raises:
+            LoadError: it is absent or forbidden.
+        """
+        bucket, key = split_url(url)
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            raise _service_error(error, key) from None
+
     def prefix(self, url: str) -> list[Source]:
         """The objects under a key prefix; none is no error (a Parquet COPY then loads nothing)."""
         bucket, prefix = split_url(url)
@@ -131,10 +145,46 @@ class Bucket:
                 Source(f"s3://{bucket}/{item['Key']}", item["Size"])
                 for page in pages
                 for item in page.get("Contents", [])
-                if item["Size"]
             ]
         except ClientError as error:
             raise _service_error(error, prefix) from None
+
+    def upload(self, url: str, content: IO[bytes]) -> int:
+        """Write an open file's content as an object; returns its bytes.
+
+        Raises:
+            LoadError: S3 refused.
+        """
+        size = content.seek(0, 2)
+        content.seek(0)
+        self.write(url, content)
+        return size
+
+    def write(self, url: str, body: bytes | IO[bytes]) -> None:
+        """Write an object.
+
+        Raises:
+            LoadError: S3 refused.
+        """
+        bucket, key = split_url(url)
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=body)
+        except ClientError as error:
+            raise _service_error(error, key) from None
+        except BotoCoreError as error:
+            raise LoadError(8001, f"S3 does not answer: {type(error).__name__}") from None
+
+    def delete(self, url: str) -> None:
+        """Remove an object.
+
+        Raises:
+            LoadError: S3 refused.
+        """
+        bucket, key = split_url(url)
+        try:
+            self._client.delete_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            raise _service_error(error, key) from None
 
     def download(self, source: Source, into: IO[bytes]) -> None:
         """Copy an object's bytes to an open file.
@@ -157,6 +207,20 @@ class Bucket:
                 "The requested range is not satisfiable", 416, "InvalidRange", key
             )
             raise LoadError(15001, text, file=source.url)
+
+
+def _stated(entry: dict[str, Any]) -> int:
+    meta = entry.get("meta")
+    if not isinstance(meta, dict) or "content_length" not in meta:
+        raise LoadError(15003, "File entry does not have 'meta' key.")
+    return int(meta["content_length"])
+
+
+def _missing(url: str, *, columnar: bool) -> LoadError:
+    if columnar:
+        return copy_errors.file_not_found(url)
+    text = "Mandatory url is not present in manifest file."
+    return LoadError(8001, text, message=text, file=url)
 
 
 def _same(settings: S3, given: Credentials) -> bool:

@@ -20,7 +20,7 @@ from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errormap import error_fields, to_redshift
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.faults import Dropped, Faults
-from loader.local.redshift.functions import not_redshifts
+from loader.local.redshift.functions import not_here_of, not_redshifts
 from loader.local.redshift.history import History, SessionNote, now
 from loader.local.redshift.names import LongNames
 from loader.local.redshift.planner import Shared
@@ -81,6 +81,7 @@ class StandIn:
             store=self._side,
             history=History(self._side.query),
             event=log_line,
+            ask=self._side.query,
         )
         for (long,) in await self._side.query("SELECT long FROM pg_stand_in.long_name"):
             shared.names.add(str(long))
@@ -91,6 +92,7 @@ class StandIn:
         )
         known = [str(name) for (name,) in await self._side.query(called)]
         shared.refused_functions = not_redshifts(known)
+        shared.missing_functions = not_here_of(known)
         self._shared = shared
         listen = self.config.listen
         try:

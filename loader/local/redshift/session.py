@@ -11,25 +11,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import struct
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loader.local.redshift import wire
 from loader.local.redshift.backend import Backend, Rows, as_sql_error
 from loader.local.redshift.client import Client
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errormap import error_fields, notice_fields, to_redshift
-from loader.local.redshift.errors import ABORTED, SqlError
+from loader.local.redshift.errors import ABORTED, CYCLE, VIOLATION, SqlError
 from loader.local.redshift.faults import act
 from loader.local.redshift.history import Note, masked, now
 from loader.local.redshift.names import LongNames
 from loader.local.redshift.plan import LoadLog, Pass, Plan, SessionState
 from loader.local.redshift.planner import Planner, Shared, decode
-from loader.local.redshift.tokens import Token, split, tokenize
+from loader.local.redshift.refs import dotted
+from loader.local.redshift.tokens import Token, literal, split, tokenize
 
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
 _OPENING = ("BEGIN", "START TRANSACTION")
 _ENDING = ("COMMIT", "ROLLBACK")
+_OWN_FAULTS = (LookupError, RecursionError, TypeError, ValueError, struct.error)
 _ENDS = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
 
 
@@ -56,6 +59,7 @@ class Session:
         self._statements: dict[str, Prepared] = {}
         self._portals: dict[str, Prepared] = {}
         self._state = SessionState()
+        self._locked: list[Token] = []  # the table that was written last
         self._xid = 0  # the open transaction's number, 0 for none
         self._tag = ""  # of the last command
         self._label = ""  # SET query_group
@@ -138,7 +142,16 @@ class Session:
                     await self._extended(kind, body)
                 except SqlError as error:
                     await self._report(error)
+                except _OWN_FAULTS as fault:
+                    await self._report(self._own_fault(fault))
             await self._client.drain()
+
+    def _own_fault(self, fault: Exception) -> SqlError:
+        """A message that is none, or a fault of ours, as an answer: a client never sees a traceback."""
+        if isinstance(fault, RecursionError):
+            return SqlError("54001", "stack depth limit exceeded")
+        self._shared.event("fault of the stand-in", kind=type(fault).__name__, text=str(fault))
+        return SqlError("XX000", f"stand-in: internal error: {type(fault).__name__}: {fault}")
 
     async def _hear(self) -> wire.Message | None:
         """The client's next message; what the idle backend says meanwhile is handed on."""
@@ -168,7 +181,23 @@ class Session:
             while (await self._backend.next())[0] != b"E":
                 pass
         self._skipping = True
+        if error.code == "40001":
+            error = await self._violation(error)
         self._client.write(wire.error(error_fields(to_redshift(error), self.names)))
+
+    async def _violation(self, error: SqlError) -> SqlError:
+        """A serializable isolation violation with its table and transaction (AWS docs: 1023)."""
+        parts = dotted(self._locked)
+        where = f"c.relname = {literal(parts[-1]).text}" if parts else "false"
+        if len(parts) > 1:
+            where += f" AND n.nspname = {literal(parts[-2]).text}"
+        found = await self._shared.ask(
+            "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"  # noqa: S608 - quoted
+            f" WHERE {where} ORDER BY c.oid DESC LIMIT 1"
+        )
+        table = found[0][0] if found else 0
+        detail = f"{VIOLATION} {table}, {CYCLE} {self._xid} (pid:{self._backend.pid})"
+        return replace(error, code="XX000", message="1023", detail=detail, hint="")
 
     async def _sync(self) -> None:
         self._backend.send(wire.SYNC)
@@ -227,6 +256,8 @@ class Session:
                 await self._simple_one(source[tokens[0].start : tokens[-1].end], tokens)
         except SqlError as error:
             await self._report(error)
+        except _OWN_FAULTS as fault:
+            await self._report(self._own_fault(fault))
         await self._sync()
 
     async def _simple_one(self, source: str, tokens: list[Token]) -> None:
@@ -297,10 +328,16 @@ class Session:
         if self.failed:
             return
         if plan.copy_state:
-            await self.run(f"SET stand_in.last_query_id = {self._last['query']}")
-            await self.run(f"SET stand_in.last_copy_count = {self._state.copy_count}")
-            await self.run(f"SET stand_in.last_copy_id = {self._state.copy_id}")
+            state = self._state
+            await self.run(
+                f"SELECT set_config('stand_in.last_query_id', '{self._last['query']}', false),"
+                f" set_config('stand_in.last_copy_count', '{state.copy_count}', false),"
+                f" set_config('stand_in.last_copy_id', '{state.copy_id}', false),"
+                f" set_config('stand_in.last_unload_count', '{state.unload_count}', false),"
+                f" set_config('stand_in.last_unload_id', '{state.unload_id}', false)"
+            )
         if plan.lock:
+            self._locked = tokenize(plan.lock)
             await self._lock(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
         if plan.check:
             await self.run(plan.check)
@@ -399,7 +436,7 @@ class Session:
             self._backend.user, self._backend.pid, self._xid, self._label, masked(source), now(),
             last=self._last,
         )  # fmt: skip
-        copy_id, self._tag = self._state.copy_id, ""
+        numbers, self._tag = (self._state.copy_id, self._state.unload_id), ""
         history.begin(note)
         try:
             yield
@@ -407,8 +444,10 @@ class Session:
             note.error = to_redshift(error).message
             raise
         finally:
-            if self._state.copy_id != copy_id:
+            if self._state.copy_id != numbers[0]:
                 note.query = self._state.copy_id
+            elif self._state.unload_id != numbers[1]:
+                note.query = self._state.unload_id
             note.commits = not self.in_transaction and (block or note.writes) and not note.error
             note.commits = note.commits and not self._tag.startswith("ROLLBACK")
             count = self._tag.rpartition(" ")[2]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from loader.errors import Unreachable
 from loader.local.redshift.backend import Backend
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errors import SqlError
+
+_TOGETHER = 100  # rows of one INSERT
 
 
 class SideConnection:
@@ -51,10 +53,18 @@ class SideConnection:
 
     async def write(self, table: str, row: Mapping[str, object]) -> None:
         """Add one row to a table of the side schema; a failure is logged, not raised."""
-        columns = ", ".join(f'"{column}"' for column in row)
-        values = ", ".join(_value(value) for value in row.values())
-        sql = f"INSERT INTO pg_stand_in.{table} ({columns}) VALUES ({values})"  # noqa: S608
-        await self._try(sql, table)
+        await self.write_all(table, [row])
+
+    async def write_all(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Add rows with the same columns; a failure is logged, not raised."""
+        for at in range(0, len(rows), _TOGETHER):
+            some = rows[at : at + _TOGETHER]
+            columns = ", ".join(f'"{column}"' for column in some[0])
+            values = ", ".join(
+                "(" + ", ".join(_value(value) for value in row.values()) + ")" for row in some
+            )
+            sql = f"INSERT INTO pg_stand_in.{table} ({columns}) VALUES {values}"  # noqa: S608
+            await self._try(sql, table)
 
     async def keep(self, short: str, long: str) -> None:
         """Remember a long name."""

@@ -21,9 +21,12 @@ from loader.local.redshift.refs import dotted, lock_target, name_end, relations
 from loader.local.redshift.rewrite import rewrite
 from loader.local.redshift.settings import reset_parameter, set_parameter
 from loader.local.redshift.show import show
-from loader.local.redshift.tokens import Token, closing, literal, render, words
+from loader.local.redshift.tokens import Token, closing, literal, render, word, words
 
-_COPY_STATE = ("pg_last_copy_count", "pg_last_copy_id", "pg_last_query_id")
+_COPY_STATE = (
+    "pg_last_copy_count", "pg_last_copy_id", "pg_last_unload_count", "pg_last_unload_id",
+    "pg_last_query_id",
+)  # fmt: skip
 _NO_CREATE = {
     "trigger": "triggers", "sequence": "sequences", "rule": "rules", "domain": "domains",
     "type": "user-defined types", "extension": "extensions", "tablespace": "tablespaces",
@@ -77,6 +80,8 @@ def _by_first_word(tokens: list[Token], source: str, state: SessionState) -> Pla
 def query(tokens: Sequence[Token]) -> Pass:
     """A query or a write, with its expressions rewritten."""
     deny.check(tokens)
+    if len(tokens) > 1 and tokens[0].is_word("delete") and not tokens[1].is_word("from"):
+        tokens = [tokens[0], word("FROM"), *tokens[1:]]
     copy_state = any(token.is_word(*_COPY_STATE) for token in tokens)
     sql = render(clauses(rewrite(to_shims(tokens))))
     return Pass(sql, lock_target(tokens), copy_state, check=_view_check(tokens))
@@ -300,7 +305,6 @@ _HANDLERS: dict[str, Callable[[list[Token], str], Plan]] = {
     "show": lambda tokens, _: show(tokens),
     "reset": lambda tokens, _: reset_parameter(tokens),
     "cancel": _cancel,
-    "unload": _absent("UNLOAD"),
     "call": _absent("CALL"),
     "use": _absent("USE"),
 }

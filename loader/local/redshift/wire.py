@@ -90,6 +90,11 @@ def pack(kind: bytes, body: bytes = b"") -> bytes:
     return kind + struct.pack("!I", len(body) + 4) + body
 
 
+def copy_data_head(size: int) -> bytes:
+    """What stands before ``size`` bytes of a CopyData."""
+    return b"d" + struct.pack("!I", size + 4)
+
+
 def cstring(text: str) -> bytes:
     """A NUL-terminated string."""
     return text.encode() + b"\0"

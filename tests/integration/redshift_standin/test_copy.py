@@ -240,7 +240,7 @@ def test_refused_statements(t: Sql, lake: Lake) -> None:
          "MAXERROR argument is not supported for PARQUET based COPY"),
         (copy("t (id, name)", url, "TRUNCATECOLUMNS COMPUPDATE OFF"), "0A000",
          "TRUNCATECOLUMNS argument is not supported for PARQUET based COPY"),
-        (f"COPY t FROM '{url}' {KEYS} CSV MANIFEST", "0A000", "stand-in: COPY of format CSV"),
+        (f"COPY t FROM '{url}' {KEYS} FORMAT AVRO MANIFEST", "0A000", "stand-in: COPY of format AVRO"),
         (f"COPY t FROM '{url}' FORMAT PARQUET MANIFEST", "42601", "authorization"),
         (f"COPY t (id, name) FROM '{url}' ACCESS_KEY_ID 'x' SECRET_ACCESS_KEY 'y' FORMAT PARQUET MANIFEST",
          "XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied"),

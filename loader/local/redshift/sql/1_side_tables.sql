@@ -17,27 +17,12 @@ CREATE TABLE IF NOT EXISTS pg_stand_in.encoding (
 CREATE TABLE IF NOT EXISTS pg_stand_in.informational_key (
     relid oid NOT NULL, kind text NOT NULL, attnums int2[] NOT NULL
 );
+ALTER TABLE pg_stand_in.informational_key ADD COLUMN IF NOT EXISTS named text;
 CREATE TABLE IF NOT EXISTS pg_stand_in.late_view (relid oid PRIMARY KEY, body text NOT NULL);
 -- Repeats do no harm: each session adds what it meets, in and beside its transaction.
 CREATE TABLE IF NOT EXISTS pg_stand_in.long_name (short text NOT NULL, long text NOT NULL);
 ALTER TABLE pg_stand_in.long_name DROP CONSTRAINT IF EXISTS long_name_pkey;
 CREATE INDEX IF NOT EXISTS long_name_short ON pg_stand_in.long_name (short);
-
-CREATE SEQUENCE IF NOT EXISTS pg_stand_in.query_id;
-CREATE TABLE IF NOT EXISTS pg_stand_in.load_error (
-    userid int, slice int, tbl int, starttime timestamp, session int, query int,
-    filename char(256), line_number bigint, colname char(127), type char(10), col_length char(10),
-    "position" int, raw_line char(1024), raw_field_value char(1024), err_code int,
-    err_reason char(100), is_partial int, start_offset bigint, copy_job_id bigint,
-    transaction_id bigint, database_name char(64), error_message char(512)
-);
-CREATE TABLE IF NOT EXISTS pg_stand_in.load_history (
-    user_id int, query_id bigint, transaction_id bigint, session_id int, database_name text,
-    status text, table_name text, start_time timestamp, end_time timestamp, duration bigint,
-    data_source text, file_format text, loaded_rows bigint, loaded_bytes bigint,
-    source_file_count int, source_file_bytes bigint, file_count_scanned int,
-    file_bytes_scanned bigint, error_count bigint, copy_job_id bigint
-);
 
 CREATE OR REPLACE FUNCTION pg_stand_in.forget_dropped() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -89,7 +74,7 @@ BEGIN
 END $$;
 
 -- attrs: like (relation name), diststyle, distkey, sortstyle, sortkeys [], backup, encodings {},
--- keys [[kind, [columns]]]. Absent keys keep what stands, or the default.
+-- keys [[kind, [columns], name]]. Absent keys keep what stands, or the default.
 CREATE OR REPLACE FUNCTION pg_stand_in.record(rel oid, attrs jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE source oid; entry record;
@@ -132,7 +117,9 @@ BEGIN
         ON CONFLICT (relid, attnum) DO UPDATE SET encoding = excluded.encoding;
     FOR entry IN SELECT value FROM jsonb_array_elements(coalesce(attrs->'keys', '[]')) LOOP
         INSERT INTO pg_stand_in.informational_key
-            SELECT rel, entry.value->>0, array_agg(pg_stand_in.attribute(rel, col))
+            (relid, kind, attnums, named)
+            SELECT rel, entry.value->>0, array_agg(pg_stand_in.attribute(rel, col)),
+                nullif(entry.value->>2, '')
             FROM jsonb_array_elements_text(entry.value->1) col;
     END LOOP;
 END $$;

@@ -128,14 +128,3 @@ CREATE OR REPLACE VIEW pg_catalog.svv_table_info AS
     CROSS JOIN LATERAL pg_stand_in.row_count(c.oid) k(rows)
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND k.rows > 0
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
-
-CREATE OR REPLACE VIEW pg_catalog.stl_load_errors AS
-    SELECT userid, slice, tbl, starttime, session, query, filename, line_number, colname, type,
-        col_length, "position", raw_line, raw_field_value, err_code, err_reason, is_partial,
-        start_offset, copy_job_id FROM pg_stand_in.load_error;
-CREATE OR REPLACE VIEW pg_catalog.sys_load_error_detail AS
-    SELECT userid AS user_id, query::bigint AS query_id, transaction_id, session AS session_id,
-        database_name, tbl AS table_id, starttime AS start_time, filename AS file_name,
-        line_number, colname AS column_name, type AS column_type, col_length AS column_length,
-        "position", err_code AS error_code, error_message FROM pg_stand_in.load_error;
-CREATE OR REPLACE VIEW pg_catalog.sys_load_history AS SELECT * FROM pg_stand_in.load_history;

@@ -166,6 +166,11 @@ CREATE OR REPLACE FUNCTION pg_catalog.is_varchar(super) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT json_typeof($1::text::json) = 'string' $$;
 CREATE OR REPLACE FUNCTION pg_catalog.is_boolean(super) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT json_typeof($1::text::json) = 'boolean' $$;
+CREATE OR REPLACE FUNCTION pg_catalog.is_valid_json(super) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    PERFORM pg_stand_in.fail('42883', 'function is_valid_json(super) does not exist');
+END $$;
 CREATE OR REPLACE FUNCTION pg_catalog.get_array_length(super) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT CASE WHEN $1::text IS JSON ARRAY THEN json_array_length($1::text::json)::bigint END $$;
@@ -197,4 +202,67 @@ BEGIN
         PERFORM pg_stand_in.fail('0A000',
             'MERGE REMOVE DUPLICATES needs the same number of columns in source and target');
     END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION pg_stand_in.drop_key(rel oid, called text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    DELETE FROM pg_stand_in.informational_key i USING pg_stand_in.key k
+        WHERE k.id = i.id AND k.relid = rel AND k.conname = called;
+    IF NOT FOUND THEN
+        PERFORM pg_stand_in.fail('42704', format('constraint "%s" of relation "%s" does not exist',
+            called, (SELECT relname FROM pg_class WHERE oid = rel)));
+    END IF;
+END $$;
+
+-- ALTER TABLE APPEND: what source and target must have in common, then the rows move.
+CREATE OR REPLACE FUNCTION pg_stand_in.append(target oid, source oid, mode text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE pair record; shared text; wrong text;
+BEGIN
+    IF target = source OR EXISTS (SELECT 1 FROM pg_class WHERE oid IN (target, source)
+            AND (relkind <> 'r' OR relpersistence = 't')) THEN
+        PERFORM pg_stand_in.fail('0A000',
+            'ALTER TABLE APPEND needs two different permanent tables');
+    END IF;
+    FOR pair IN
+        SELECT coalesce(t.attname, s.attname) AS name, t.attnum AS t, s.attnum AS s,
+            (t.atttypid, t.atttypmod) IS DISTINCT FROM (s.atttypid, s.atttypmod) AS typed,
+            t.attnotnull IS DISTINCT FROM s.attnotnull AS nulls,
+            t.attidentity <> '' AND s.attidentity <> '' AS identity,
+            pg_stand_in.encoding_of(target, t.attnum, t.atttypid, false)
+                IS DISTINCT FROM pg_stand_in.encoding_of(source, s.attnum, s.atttypid, false) AS coded,
+            (SELECT t.attnum = distkey FROM pg_stand_in.relation WHERE relid = target)
+                IS DISTINCT FROM
+            (SELECT s.attnum = distkey FROM pg_stand_in.relation WHERE relid = source) AS dist,
+            (SELECT array_position(sortkeys, t.attnum) FROM pg_stand_in.relation WHERE relid = target)
+                IS DISTINCT FROM
+            (SELECT array_position(sortkeys, s.attnum) FROM pg_stand_in.relation WHERE relid = source)
+                AS sort
+        FROM (SELECT * FROM pg_attribute WHERE attrelid = target AND attnum > 0
+              AND NOT attisdropped) t
+        FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = source AND attnum > 0
+              AND NOT attisdropped) s USING (attname)
+    LOOP
+        wrong := CASE
+            WHEN pair.t IS NULL AND mode <> 'ignoreextra' THEN 'is not in the target table'
+            WHEN pair.s IS NULL AND mode <> 'filltarget' THEN 'is not in the source table'
+            WHEN pair.t IS NULL OR pair.s IS NULL THEN NULL
+            WHEN pair.typed THEN 'has another type or size'
+            WHEN pair.nulls THEN 'differs in NOT NULL'
+            WHEN pair.identity THEN 'is an identity column'
+            WHEN pair.dist THEN 'differs in the distribution key'
+            WHEN pair.sort THEN 'differs in the sort key'
+            WHEN pair.coded THEN 'has another encoding' END;
+        IF wrong IS NOT NULL THEN
+            PERFORM pg_stand_in.fail('0A000',
+                format('ALTER TABLE APPEND: column "%s" %s', pair.name, wrong));
+        END IF;
+        IF pair.t IS NOT NULL AND pair.s IS NOT NULL THEN
+            shared := concat_ws(', ', shared, quote_ident(pair.name));
+        END IF;
+    END LOOP;
+    EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM %s', target::regclass, shared, shared,
+                   source::regclass);
+    EXECUTE format('DELETE FROM %s', source::regclass);
 END $$;

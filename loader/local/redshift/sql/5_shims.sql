@@ -87,9 +87,9 @@ CREATE OR REPLACE VIEW pg_redshift.pg_attrdef AS
 
 CREATE OR REPLACE VIEW pg_stand_in.key AS
     SELECT k.id, k.kind, k.relid, k.attnums, c.relnamespace,
-        pg_stand_in.shown(c.relname) || CASE k.kind WHEN 'p' THEN '_pkey'
+        coalesce(k.named, pg_stand_in.shown(c.relname) || CASE k.kind WHEN 'p' THEN '_pkey'
             WHEN 'u' THEN '_' || pg_stand_in.shown(a.attname) || '_key'
-            ELSE '_' || pg_stand_in.shown(a.attname) || '_fkey' END AS conname,
+            ELSE '_' || pg_stand_in.shown(a.attname) || '_fkey' END) AS conname,
         (SELECT string_agg(quote_ident(pg_stand_in.shown(x.attname)), ', ' ORDER BY n.place)
             FROM unnest(k.attnums) WITH ORDINALITY n(attnum, place)
             JOIN pg_attribute x ON x.attrelid = k.relid AND x.attnum = n.attnum) AS columns
