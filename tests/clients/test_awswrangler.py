@@ -1,4 +1,4 @@
-"""awswrangler copies a frame in: it makes the table, stages Parquet on S3 and upserts."""
+"""awswrangler copies a frame in: it makes the table, stages Parquet on S3, upserts and unloads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.clients.conftest import Client
 from tests.support.redshift_standin import Sql
 
 
-def test_a_frame_is_copied_in(client: Client, sql: Sql, tables: str) -> None:
+def test_a_frame_is_copied_in_and_unloaded(client: Client, sql: Sql, tables: str) -> None:
     said = json.loads(
         client.program("awswrangler", "awswrangler_frame", tables).split("RESULT ")[-1]
     )
@@ -19,6 +19,7 @@ def test_a_frame_is_copied_in(client: Client, sql: Sql, tables: str) -> None:
         [4, None, None, None],
         [5, "e", None, 2.0],
     ]
+    assert said["unloaded"] == [[1, "a", 0.5], [2, "b", 1.0]]
     assert sql.rows(
         'SELECT "column", type, distkey, sortkey, "notnull" FROM pg_table_def'
         " WHERE tablename = 'frame'"

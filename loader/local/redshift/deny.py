@@ -164,8 +164,8 @@ def _not_here(tokens: Sequence[Token], at: int) -> None:
     if token.is_word("start") and after.is_word("with") and at > 1:
         raise not_here("START WITH ... CONNECT BY")
     if token.is_word("array", "object", "cube", "rollup") and after.is_op("("):
-        if token.is_word("cube", "rollup"):
-            return
+        if token.is_word("cube", "rollup") or _peek(tokens, at + 2).is_word("select"):
+            return  # ARRAY(SELECT ...), which psql asks of the catalog, is the leader node's
         raise not_here(f"{token.value.upper()}() of SUPER values")
 
 
@@ -253,7 +253,13 @@ def uses_leader_functions(tokens: Sequence[Token]) -> bool:
         and (
             (token.value in _LEADER_CALLS and _peek(tokens, at + 1).is_op("("))
             or token.is_word(*_LEADER_WORDS)
-            or (token.is_word("array") and _peek(tokens, at + 1).is_op("["))
+            or (token.is_word("array") and _is_array(tokens, at + 1))
         )
         for at, token in enumerate(tokens)
     )
+
+
+def _is_array(tokens: Sequence[Token], at: int) -> bool:
+    """ARRAY[...] or ARRAY(SELECT ...): arrays of PostgreSQL's, on the leader node only."""
+    opening = _peek(tokens, at)
+    return opening.is_op("[") or (opening.is_op("(") and _peek(tokens, at + 1).is_word("select"))

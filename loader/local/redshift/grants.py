@@ -97,6 +97,8 @@ def grant(tokens: Sequence[Token]) -> Plan:
         tail, right = f" {right[-1].text.upper()}", right[:-1]
     if left and left[0].is_word("assumerole"):
         return _assume_role(left, right, tag, give=give)
+    if any(token.is_word("for") for token in left):
+        raise not_here("GRANT ... FOR TABLES IN SCHEMA")
     if not any(token.is_word("on") for token in left):
         raise not_here("GRANT of system permissions")
     on = _find(left, "on")
@@ -156,8 +158,6 @@ def _privileges(tokens: Sequence[Token], target: Target) -> str:
         words_of = [t for t in part if t.is_name and not t.is_word("privileges")]
         first = words_of[0].value if words_of else ""
         listed = next((part[i:] for i, t in enumerate(part) if t.is_op("(")), [])
-        if any(t.is_word("for") for t in part):
-            raise not_here("GRANT ... FOR TABLES IN SCHEMA")
         if first == "all":
             both = ("SELECT", "UPDATE") if listed else ("ALL PRIVILEGES",)
             out += [f"{each} {render(listed)}".strip() for each in both]

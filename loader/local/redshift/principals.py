@@ -19,6 +19,7 @@ from loader.local.redshift.tokens import Kind, Token, literal, name, render, spl
 _PREFIX = {"user": "", "group": "group:", "role": "role:"}
 _MD5 = re.compile(r"md5[0-9a-f]{32}")
 _REFUSED_LETTERS = "'\"\\/@ "
+_FIRST_WORDS = ("password", "externalid", "valid", "connection", "session", "syslog", "in")
 _MIN_PASSWORD, _MAX_PASSWORD = 8, 64
 
 
@@ -98,6 +99,8 @@ def _option(  # noqa: PLR0911, PLR0912 - one case per option
     if token.kind is Kind.WORD and token.value in plain:
         into.sql.append(plain[token.value])
         return 1
+    if not token.is_word(*_FIRST_WORDS):
+        raise syntax_error(token.text)
     if value is None:
         raise _end()
     if token.is_word("password"):

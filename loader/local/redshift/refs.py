@@ -163,6 +163,8 @@ def lock_target(tokens: Sequence[Token]) -> str:
     if not tokens or not tokens[0].is_word(*words):
         return ""
     for ref in relations(tokens):
+        if ref.parts == ("only",):
+            return ""  # ONLY t, which is refused later
         is_merge = ref.role == "into" and tokens[0].is_word("merge")
         if ref.role in ("update", "delete") or is_merge:
             return render(tokens[ref.start : ref.end])

@@ -198,8 +198,11 @@ class _Options:
                           "extension", "encrypted", "kms_key_id", "master_symmetric_key")  # fmt: skip
         if not word:
             raise words.bad()
+        if word == "encrypted":
+            words.take("auto")
+            return  # on the server's side: whoever reads by S3 sees the plain file
         if word in ("encrypted", "kms_key_id", "master_symmetric_key"):
-            raise not_here("UNLOAD of encrypted files")
+            raise not_here("UNLOAD of files encrypted with a key of the user's")
         self._noted.setdefault("NULL AS" if word == "null" else word.upper())
         words.take("as")
         if word == "maxfilesize":

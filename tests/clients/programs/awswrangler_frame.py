@@ -1,4 +1,4 @@
-"""Copy a frame in with awswrangler (overwrite, append, upsert), read it back; print JSON.
+"""Copy a frame in with awswrangler (overwrite, append, upsert), read it back, unload it; print JSON.
 
 Argument: the schema.
 """
@@ -42,5 +42,12 @@ copy(pandas.DataFrame({"id": [2, 5], "name": ["b", "e"], "at": [None, None], "sh
 frame = awswrangler.redshift.read_sql_query(
     f'SELECT id, name, "at"::varchar AS "at", share FROM {schema}.frame ORDER BY id', connection
 )
-said = {"rows": json.loads(frame.to_json(orient="values"))}
+unloaded = awswrangler.redshift.unload(
+    sql=f"SELECT id, name, share FROM {schema}.frame WHERE id < 4 AND name IS NOT NULL",
+    path=f"s3://{bucket}/awswrangler/{schema}-out/", con=connection, boto3_session=session,
+)  # fmt: skip
+said = {
+    "rows": json.loads(frame.to_json(orient="values")),
+    "unloaded": sorted(json.loads(unloaded.to_json(orient="values"))),
+}
 print("RESULT " + json.dumps(said))

@@ -190,7 +190,7 @@ def test_expressions_and_views(t: Sql, lake: Lake, schema: str) -> None:
         (IDS + " CSV ESCAPE", "0A000", "ESCAPE"),
         (IDS + " ALLOWOVERWRITE CLEANPATH", "0A000", "ALLOWOVERWRITE"),
         (IDS + " FORMAT JSON", "0A000", "stand-in: UNLOAD of format JSON"),
-        (IDS + " ENCRYPTED", "0A000", "stand-in: UNLOAD of encrypted"),
+        (IDS + " KMS_KEY_ID 'k' ENCRYPTED", "0A000", "stand-in: UNLOAD of files encrypted"),
         (IDS + " PARTITION BY (day)", "42703", "PARTITION BY"),
         (IDS + " MAXFILESIZE 1 MB", "22023", "5 MB"),
         ("UNLOAD ('SELECT id FROM t') TO '{url}'", "42601", "authorization"),
