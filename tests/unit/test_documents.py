@@ -25,6 +25,17 @@ def test_the_page_of_modules_is_up_to_date() -> None:
     assert (ROOT / "docs" / "modules.md").read_text() == made.stdout, "run ./scripts/docs"
 
 
+def test_the_page_of_the_stand_in_lists_its_refusals() -> None:
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "refusals.py")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert (ROOT / "docs" / "stand-in.md").read_text() == made.stdout, "run ./scripts/docs"
+    assert "- `GROUP BY ALL`\n" in made.stdout
+
+
 def test_the_page_of_metrics_is_up_to_date() -> None:
     assert (ROOT / "docs" / "metrics.md").read_text() == reference(), "run ./scripts/docs"
 

@@ -56,6 +56,8 @@ _SYNTAX = frozenset(
         "session_user", "trim", "case", "collate", "decimal", "array", "object", "try_cast",
     )
 )  # fmt: skip
+# PostgreSQL has these for its arrays, Redshift for SUPER.
+_OF_ARRAYS = frozenset(("array_position", "array_positions", "array_sort"))
 # Of PostgreSQL's own pg_... functions, those that look into the catalog stayed; these did not.
 _NOT_OF_PG = (
     "pg_advisory", "pg_try_advisory", "pg_sleep", "pg_read", "pg_ls", "pg_notify", "pg_export",
@@ -86,7 +88,7 @@ def not_here_of(names: Collection[str]) -> frozenset[str]:
     Args:
         names: the functions of the backend, ours among them.
     """
-    return REDSHIFT - frozenset(names) - _SYNTAX - REWRITTEN
+    return (REDSHIFT - frozenset(names) - _SYNTAX - REWRITTEN) | _OF_ARRAYS
 
 
 def check(tokens: Sequence[Token], refused: Collection[str], missing: Collection[str] = ()) -> None:

@@ -34,6 +34,11 @@ CASES = (
     gives("SELECT b + 1 AS c FROM n QUALIFY SUM(b) OVER (ORDER BY b ROWS UNBOUNDED PRECEDING) > 20 "
           "ORDER BY c LIMIT 1", (21,), source=QUALIFY),
     gives("SELECT APPROXIMATE COUNT(DISTINCT a) FROM n", (2,), source="AWS docs: COUNT function"),
+    gives("SELECT AVG(b), AVG(b::bigint), AVG(a::float) FROM n WHERE a = 1 OR b = 30",
+          (20, 20, 4 / 3), source="AWS docs: AVG"),
+    gives("SELECT AVG(a) FROM n", (1,), source="AWS docs: AVG"),
+    gives("SELECT b, AVG(b) OVER (PARTITION BY a) FROM n ORDER BY b", (10, 15), (20, 15), (30, 30),
+          source="AWS docs: AVG window function"),
     gives("SELECT MEDIAN(b) FROM n", (20.0,), source="AWS docs: MEDIAN"),
     gives("SELECT b, RATIO_TO_REPORT(b) OVER (PARTITION BY a) FROM n WHERE a = 2", (30, 1.0),
           source="AWS docs: RATIO_TO_REPORT"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from pathlib import Path
 
 import pytest
 
+from loader.local.redshift import StandInThread
+from loader.local.redshift.functions import not_here_of
 from tests.support.redshift_standin import Connect, Sql
 
 UPSERT = (
@@ -129,3 +133,15 @@ def test_long_names_inside_an_old_snapshot(connect: Connect, sql: Sql, schema: s
     assert session.rows(named, schema) == [[long]]
     session.connection.commit()
     assert sql.rows(named, schema) == [[long]]
+
+
+def test_the_page_lists_the_functions_that_are_not_here(stand_in: StandInThread, sql: Sql) -> None:
+    page = Path(__file__).parents[3] / "docs" / "stand-in.md"
+    listed = re.search(r"<!-- functions -->\n(.*)<!-- end of", page.read_text(), re.DOTALL)
+    assert listed is not None
+    known = sql.rows("SELECT proname::text FROM pg_catalog.pg_proc")
+    missing = sorted(not_here_of({str(name) for (name,) in known}))
+    assert re.findall(r"`([A-Z0-9_]+)`", listed[1]) == [name.upper() for name in missing]
+    for name in missing:
+        text = f"stand-in: function {name.upper()} is not supported here"
+        assert sql.error(f"SELECT {name}(1)")["M"] == text

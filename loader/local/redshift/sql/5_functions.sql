@@ -266,3 +266,26 @@ BEGIN
                    source::regclass);
     EXECUTE format('DELETE FROM %s', source::regclass);
 END $$;
+
+-- The average of integers is an integer (AWS docs: AVG).
+CREATE OR REPLACE FUNCTION pg_stand_in.whole_average(int8[]) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT $1[2] / nullif($1[1], 0) $$;
+CREATE OR REPLACE FUNCTION pg_stand_in.add_big(numeric[], bigint) RETURNS numeric[]
+LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT ARRAY[$1[1] + 1, $1[2] + $2] $$;
+CREATE OR REPLACE FUNCTION pg_stand_in.whole_average_big(numeric[]) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT pg_catalog.trunc($1[2] / nullif($1[1], 0))::bigint $$;
+CREATE OR REPLACE AGGREGATE pg_stand_in.avg(int2) (
+    sfunc = int2_avg_accum, stype = int8[], initcond = '{0,0}',
+    finalfunc = pg_stand_in.whole_average);
+CREATE OR REPLACE AGGREGATE pg_stand_in.avg(int4) (
+    sfunc = int4_avg_accum, stype = int8[], initcond = '{0,0}',
+    finalfunc = pg_stand_in.whole_average);
+CREATE OR REPLACE AGGREGATE pg_stand_in.avg(int8) (
+    sfunc = pg_stand_in.add_big, stype = numeric[], initcond = '{0,0}',
+    finalfunc = pg_stand_in.whole_average_big);
+CREATE OR REPLACE AGGREGATE pg_stand_in.avg(numeric) (
+    sfunc = numeric_avg_accum, stype = internal, finalfunc = numeric_avg);
+CREATE OR REPLACE AGGREGATE pg_stand_in.avg(float8) (
+    sfunc = float8_accum, stype = float8[], initcond = '{0,0,0}', finalfunc = float8_avg);
+CREATE OR REPLACE AGGREGATE pg_stand_in.avg(interval) (
+    sfunc = interval_avg_accum, stype = internal, finalfunc = interval_avg);
