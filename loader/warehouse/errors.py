@@ -19,6 +19,10 @@ _GOING_DOWN: Final = frozenset({"57P01", "57P02", "57P03"})
 _CONFLICT = re.compile(
     r"\b10(?:23|18)\b|conflict with concurrent transaction|deadlock|in resize mode", re.IGNORECASE
 )
+_HINTS: Final = {
+    "42501": "Grant the loader's user what is missing: heap-loader doctor prints the statement.",
+    "57014": "A time limit (warehouse.statement_timeout, the user's own, a WLM rule) or a person ended it.",
+}
 
 
 class ConnectionLost(Transient):
@@ -72,11 +76,9 @@ def classify(fields: dict[str, str], where: str, statement: str) -> LoaderError:
         return ConnectionLost(f"{where}: {text}.")
     if code == "40001" or (code in {"XX000", "40P01", ""} and _CONFLICT.search(text)):
         return TransactionConflict(f"{where}: {text}.", hint="Tried again by itself.")
-    if code == "42501":
+    if code in _HINTS:
         return StatementRefused(
-            f"{where}: {text}, in: {_short(statement)}.",
-            hint="Grant the loader's user what is missing.",
-            sqlstate=code,
+            f"{where}: {text}, in: {_short(statement)}.", hint=_HINTS[code], sqlstate=code
         )
     if "Spectrum Scan Error" in text or "Problem reading manifest" in text:
         return _load_error(text, detail, where, statement)

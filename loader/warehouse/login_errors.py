@@ -18,6 +18,8 @@ from loader.warehouse.tunnel import Tunnel
 # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
 _WRONG_NAME: Final = (62, 64)
 _EXPIRED: Final = 10
+# too_many_connections, and the limit of a user or a database.
+_FULL: Final = ("53300", "53400")
 # What a login says that speaks of the password, the user or what it may.
 _DENIED: Final = ("AccessDenied", "UnauthorizedOperation", "NotAuthorized", "InvalidClientToken")
 
@@ -76,6 +78,11 @@ def _answered(fields: dict[str, str], settings: config.Warehouse, where: str) ->
             f"{where}: it takes no connection without TLS: {text}.",
             hint='Set warehouse.sslmode = "verify-full".',
         )
+    if code in _FULL:
+        return Unreachable(
+            f"{where} does not let us in now: {text}.",
+            hint="All its connections are taken: end idle ones, or try later.",
+        )
     found = errors.classify(fields, where, "login")
     if isinstance(found, Unreachable):
         return Refused(found.message, hint=_login_hint(settings))
@@ -93,7 +100,7 @@ def _login_hint(settings: config.Warehouse) -> str:
 def _tls(error: ssl.SSLError, settings: config.Warehouse, where: str) -> Refused:
     if not isinstance(error, ssl.SSLCertVerificationError):
         return Refused(
-            f"{where}: no TLS connection: {error.reason or error.strerror}.",
+            f"{where}: no TLS connection: {getattr(error, 'reason', None) or error.strerror}.",
             hint="Does something between here and the cluster break TLS open?",
         )
     if error.verify_code in _WRONG_NAME:

@@ -65,17 +65,19 @@ class Tunnel:
         self._timeout = timeout
         self._seen: asyncssh.SSHKey | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._folder = _private_folder()
+        self.path = self._folder / "s"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="ssh-tunnel", daemon=True
         )
         self._thread.start()
-        self._folder = _private_folder()
-        self.path = self._folder / "s"
         try:
             self._run(self._open(), 2 * timeout)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, FutureTimeout):
+                raise Unreachable(f"{self._where()}: no answer in time.") from None
             raise
 
     def seal(self) -> None:
