@@ -12,12 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.measure import RunFailed
-from bench.warehouse import copying
+from bench.warehouse import copying, syncing
 from bench.warehouse.parts import Context, Part, Report
 from loader.errors import LoaderError
 from loader.local.stack import Stack
 
-PARTS: tuple[Part, ...] = (copying.PART,)
+PARTS: tuple[Part, ...] = (copying.PART, syncing.PART)
 
 
 def main(argv: list[str]) -> int:
