@@ -20,6 +20,7 @@ import pyarrow as pa
 from loader.codec import gather
 from loader.codec.fields import Contract
 from loader.codec.primitives import PADDING
+from loader.errors import NeedsOperator
 from loader.model.events import PROPERTIES, TIME
 
 Bytes = npt.NDArray[np.uint8]
@@ -88,15 +89,27 @@ class Messages:
         return cls(np.frombuffer(joined, np.uint8), bounds, nulls)
 
 
+def _check_places(end: int) -> None:
+    if end > MAX_BYTES:
+        raise NeedsOperator(
+            "The texts of one batch take more than 2 GiB.",
+            hint="Lower batch.max_bytes and start again; nothing of the batch was written.",
+        )
+
+
 class Arena:
     """Bytes that stand in no message. Compiled code writes to ``array`` from ``used`` on.
 
     Args:
         base: the place of its first byte: the size of the messages' array.
         capacity: bytes to begin with; ``add`` makes room for more, compiled code cannot.
+
+    Raises:
+        NeedsOperator: here and in ``add``: its places would not fit into 32 bits.
     """
 
     def __init__(self, base: int, capacity: int) -> None:
+        _check_places(base + capacity)
         self.base = base
         self.array: Bytes = np.zeros(capacity + PADDING, np.uint8)
         self.used = 0
@@ -110,6 +123,7 @@ class Arena:
         """Keep ``text``; returns its span."""
         end = self.used + len(text)
         if end > self.capacity:
+            _check_places(self.base + end)
             grown = np.zeros(max(end, 2 * self.capacity) + PADDING, np.uint8)
             grown[: self.used] = self.array[: self.used]
             self.array = grown

@@ -34,7 +34,8 @@ settings = {
     "spark.hadoop.fs.s3a.secret.key": job["secret_key"],
     "spark.hadoop.fs.s3a.path.style.access": "true",
     "spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
-    "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
+    # In memory, 64 MB for each open file of each task: with a file a date that ends the JVM.
+    "spark.hadoop.fs.s3a.fast.upload.buffer": "disk",
 }
 builder = SparkSession.builder.master("local[2]").appName("bench")
 for key, value in settings.items():
