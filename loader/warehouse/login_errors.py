@@ -44,16 +44,17 @@ def explain(
             return _aws(cause, where)
         if isinstance(cause, ssl.SSLError):
             return _tls(cause, settings, where)
+    if tunnel is not None:
+        # Where the bastion gets no further the driver sees an end of file, whatever it waited for.
+        try:
+            tunnel.check()
+        except Unreachable as reason:
+            return reason
     if "refuses SSL" in str(error):
         return Refused(
             f"{where}: it offers no TLS.",
             hint='A cluster always does: is it one? The stand-in of a laptop needs sslmode = "disable".',
         )
-    if tunnel is not None:
-        try:
-            tunnel.check()
-        except Unreachable as reason:
-            return reason
     return _network(causes, settings, where)
 
 
