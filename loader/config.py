@@ -195,7 +195,7 @@ class Consumer(Section):
     )
     memory: Size = Field(
         700 << 20,
-        ge=384 << 20,
+        ge=448 << 20,
         description='Resident memory of one worker, e.g. "700MiB". What it buffers is derived from '
         "it; a worker that stays above it for half a minute lets go and is started again.",
     )

@@ -45,9 +45,9 @@ def environment(name: str, parts: Sequence[Path], build: Callable[[Path], None])
     return folder
 
 
-def venv(name: str, say: Say) -> Path:
-    """A virtual environment with ``files/NAME.requirements.txt``; returns its interpreter."""
-    requirements = FILES / f"{name}.requirements.txt"
+def venv(name: str, say: Say, files: Path = FILES) -> Path:
+    """A virtual environment with ``NAME.requirements.txt`` of ``files``; returns its interpreter."""
+    requirements = files / f"{name}.requirements.txt"
 
     def build(folder: Path) -> None:
         say(f"installing {name} (Python, once)")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from loader.codec.spans import Spans
+from loader.codec.spans import Messages, Spans
 
 
 class Reason(StrEnum):
@@ -84,4 +84,8 @@ class Decoder(Protocol):
         Raises:
             Unreachable: a writer's schema cannot be fetched now.
         """
+        ...
+
+    def decode_joined(self, messages: Messages) -> Decoded:
+        """The same for values that are joined already."""
         ...

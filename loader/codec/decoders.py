@@ -103,13 +103,17 @@ class _Decoder:
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """See :class:`~loader.codec.contract.Decoder`."""
-        scanned = self._scanner.scan(Messages.join(values))
+        return self.decode_joined(Messages.join(values))
+
+    def decode_joined(self, messages: Messages) -> Decoded:
+        """See :class:`~loader.codec.contract.Decoder`."""
+        scanned = self._scanner.scan(messages)
         spans, accepted, schema_ids = scanned.spans, scanned.sure.copy(), scanned.schema_ids.copy()
         rejected: list[Rejected] = []
         left = np.flatnonzero(~scanned.sure).tolist()
         for position in left:
             try:
-                row = self._reference.decode_one(values[position])
+                row = self._reference.decode_one(messages.value(position))
             except Refused as fault:
                 rejected.append(Rejected(position, fault.reason, fault.error))
             else:

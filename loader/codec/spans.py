@@ -36,34 +36,56 @@ _CLEARED: Final = "cleared"
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Message values, joined.
+    """Message values (or keys), joined.
 
     Attributes:
-        source: their bytes one after the other, then ``PADDING`` zeros.
+        source: bytes, with ``PADDING`` more behind the last one.
         bounds: int64, one more than messages: value ``i`` is ``source[bounds[i]:bounds[i + 1]]``. A
             message without a value is empty.
+        nulls: which messages have no value; None where all have one.
     """
 
     source: Bytes
     bounds: npt.NDArray[np.int64]
+    nulls: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return int(self.bounds[-1] - self.bounds[0])
+
+    def value(self, place: int) -> bytes | None:
+        """One of them."""
+        if self.nulls is not None and self.nulls[place]:
+            return None
+        return self.source[self.bounds[place] : self.bounds[place + 1]].tobytes()
+
+    def slice(self, start: int, stop: int) -> Messages:
+        """Some of them; the bytes are shared, so what stands behind the last one is the next one."""
+        nulls = None if self.nulls is None else self.nulls[start:stop]
+        return Messages(self.source, self.bounds[start : stop + 1], nulls)
+
     @classmethod
     def join(cls, values: Sequence[bytes | None]) -> Messages:
-        """Join message values.
+        """Join values.
 
         Raises:
-            ValueError: they hold 2 GiB or more.
+            ValueError: they hold 1 GiB or more.
         """
-        filled: Iterable[bytes] = values if all(values) else [value or b"" for value in values]  # type: ignore[assignment]
+        nulls = None
+        filled: Iterable[bytes] = values  # type: ignore[assignment]
+        if not all(values):
+            nulls = np.fromiter((value is None for value in values), np.bool_, len(values))
+            filled = [value or b"" for value in values]
         bounds = np.zeros(len(values) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, filled), np.int64, len(values)), out=bounds[1:])
         if bounds[-1] > MAX_BYTES // 2:
             raise ValueError(f"a batch of {bounds[-1]} bytes cannot be decoded")
         joined = b"".join([*filled, bytes(PADDING)])
-        return cls(np.frombuffer(joined, np.uint8), bounds)
+        return cls(np.frombuffer(joined, np.uint8), bounds, nulls)
 
 
 class Arena:

@@ -8,10 +8,12 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from loader import config
 from loader.codec.decoders import decoder
 from loader.codec.registry import schema_source
+from loader.codec.warm import warm_up
 from loader.consumer.effects import Effects
 from loader.consumer.limits import RefusalLimits, chain_history
 from loader.consumer.observer import Observer
@@ -81,6 +83,9 @@ def run(
         lake_id=uuid.uuid4().hex,
         created=dt.datetime.now(dt.UTC).isoformat(),
     )
+    beside = ThreadPoolExecutor(1, thread_name_prefix="warm-up")
+    warming = [beside.submit(warm_up, kind, formats[topic]) for topic, kind in kinds.items()]
+    beside.shutdown(wait=False)
     cluster = Cluster(settings.kafka)
     partitions = wait_for_topics(
         cluster, settings, stop, bounded=until_caught_up, waiting=observer.waiting
@@ -122,6 +127,9 @@ def run(
         effects=effects,
     )
     try:
+        # A member that compiles first would keep the whole group waiting for its first batch.
+        for ready in warming:
+            ready.result()
         with vigil:
             return worker.run(target)
     finally:

@@ -11,6 +11,7 @@ from confluent_kafka import Message
 from loader import config
 from loader.consumer.batches import Buffer
 from loader.consumer.progress import Place
+from loader.consumer.runs import Run
 
 
 class Intake:
@@ -68,13 +69,14 @@ class Intake:
         again = {place for place, _ in ends if place in fresh}
         places = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
         start = 0
-        for place, run in groupby(cast("Iterator[Place]", places)):
-            stop = start + sum(1 for _ in run)
+        for place, same in groupby(cast("Iterator[Place]", places)):
+            stop = start + sum(1 for _ in same)
             buffer = self.buffers.get(place)
             # Messages of a partition that was just taken away: its new owner reads them.
             if buffer is not None and place not in again:
-                if place not in fresh and buffer.fits(messages[start:stop]):
-                    buffer.add(*messages[start:stop], now=now)
+                run = Run.of(messages[start:stop])
+                if place not in fresh and buffer.fits(run):
+                    buffer.add(run, now=now)
                 else:
                     again.add(place)
             start = stop
@@ -111,11 +113,11 @@ class Intake:
         for place, buffer in self.buffers.items():
             if not takes(place):
                 continue
-            if buffer.messages and (buffer.closes(limits, now) or complete(place)):
+            if buffer.rows and (buffer.closes(limits, now) or complete(place)):
                 due.append((0, buffer.opened, place))
-            elif not buffer.messages and passed(buffer):
+            elif not buffer.rows and passed(buffer):
                 due.append((0, buffer.ended_at, place))
-            elif buffer.messages and short:
+            elif buffer.rows and short:
                 due.append((1, -buffer.weight, place))
         due.sort()
         # One of the largest is enough to make room.

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from confluent_kafka import Message
 
 from loader.codec.contract import Decoded, Rejected
 from loader.consumer.batches import Batch
+from loader.consumer.runs import Run
 from loader.kafka.dead_letters import DeadLetter
 from loader.model.events import LINEAGE_COLUMNS, raw_schema
 
@@ -51,28 +51,17 @@ class Lineage:
         return pa.RecordBatch.from_arrays([*rows.columns, *lineage], schema=raw_schema(rows.schema))
 
 
-def letter(batch: Batch, refused: Rejected, arrival_ms: npt.NDArray[np.int64]) -> DeadLetter:
-    """The dead letter of a refused message."""
-    message = batch.messages[refused.position]
-    offset = message.offset()
-    assert offset is not None  # noqa: S101 - a consumed message has one
+def letter(batch: Batch, run: Run, refused: Rejected) -> DeadLetter:
+    """The dead letter of a refused message of a batch, whose messages are in ``run``."""
+    place = refused.position
     return DeadLetter(
         topic=batch.topic,
         partition=batch.partition,
-        offset=offset,
-        key=_bytes(message.key()),
-        value=_bytes(message.value()),
-        headers=_headers(message),
+        offset=int(run.offsets[place]),
+        key=run.keys.value(place),
+        value=run.values.value(place),
+        headers=list(run.headers.get(place, ())),
         reason=str(refused.reason),
         error=refused.error,
-        time_ms=int(arrival_ms[refused.position]),
+        time_ms=int(run.arrival_ms[place]),
     )
-
-
-def _headers(message: Message) -> list[tuple[str, bytes | None]]:
-    headers: Any = message.headers() or []
-    return [(name, _bytes(value)) for name, value in headers]
-
-
-def _bytes(value: bytes | str | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value

@@ -11,11 +11,12 @@ import psutil
 
 from loader.errors import LoaderError
 
-#: Resident bytes that do not depend on what waits: 200 MiB of a worker that has decoded and encoded
-#: once, 64 MiB that Kafka's client may have fetched ahead, and the requests for that.
-_BASE = 316 << 20
-#: Resident bytes for each byte that waits, at the worst moment: a batch that is decoded stands there as
-#: messages, joined, as spans and as columns; the others only wait.
+#: Resident bytes that do not depend on what waits: 240 MiB of a worker with its libraries and compiled
+#: code, 120 MiB that Kafka's client may have fetched ahead, unpacked.
+_BASE = 360 << 20
+#: Resident bytes for each byte that waits, at the worst moment: of the batch that is decoded there are
+#: spans and columns too; the others only wait. Measured: backlogs of JSON and of Avro, one worker and
+#: two, peaked between 658 and 681 MiB where 700 were allowed.
 _PER_BYTE = 2
 #: Seconds above the limit after which a worker ends; a batch in writing is over long before.
 _PATIENCE = 30.0
@@ -25,11 +26,11 @@ def water_marks(memory_bytes: int) -> tuple[int, int]:
     """How much may wait in one worker.
 
     Args:
-        memory_bytes: the worker's limit, ``consumer.memory``; at least 384 MiB.
+        memory_bytes: the worker's limit, ``consumer.memory``; at least 448 MiB.
 
     Returns:
         ``(high, low)`` in bytes of messages polled and not in the lake yet: partitions are paused at
-        ``high`` and resumed below ``low``, two thirds of it. 700 MiB give 192 MiB and 128 MiB.
+        ``high`` and resumed below ``low``, two thirds of it. 700 MiB give 170 MiB and 113 MiB.
     """
     high = max(memory_bytes - _BASE, 0) // _PER_BYTE
     return high, high * 2 // 3

@@ -24,19 +24,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from confluent_kafka import Message
 
 from loader.codec.contract import Decoded, Decoder, Rejected
 from loader.consumer.batches import Batch
 from loader.consumer.effects import Effect, Effects
 from loader.consumer.limits import RefusalLimits
 from loader.consumer.lineage import Lineage, letter
+from loader.consumer.runs import Run
 from loader.consumer.steps import Steps
 from loader.consumer.vigil import Vigil
 from loader.errors import Transient
@@ -139,25 +137,22 @@ class BatchWriter:
     def prepare(self, batch: Batch) -> Prepared:
         """Decode, sort and encode a batch; its data files begin to be uploaded.
 
-        The batch gives its messages away: they are freed as soon as they are decoded.
+        The batch holds its messages no longer.
 
         Raises:
             Unreachable: a writer's schema cannot be fetched now; nothing was changed.
         """
         ticket = self._ask()
-        with self._steps.timed("messages"):
-            messages = batch.messages
-            values = cast("list[bytes | None]", list(map(Message.value, messages)))
-            offsets = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
-            arrived = map(itemgetter(1), map(Message.timestamp, messages))
-            arrival_ms = np.fromiter(arrived, np.int64, len(messages))
+        run = batch.run
+        if run is None:
+            raise ValueError("this batch was prepared before")
         with self._steps.timed("decode"):
-            decoded = self._decoder(batch.topic).decode(values)
-            del values
-        letters = [letter(batch, refused, arrival_ms) for refused in decoded.rejected]
-        record = self._record(batch, decoded, arrival_ms)
-        messages.clear()
-        lineage = Lineage(batch.topic, batch.partition, offsets, arrival_ms)
+            decoded = self._decoder(batch.topic).decode_joined(run.values)
+        # Not before: where a writer's schema cannot be fetched now, this is tried again.
+        batch.run = None
+        letters = [letter(batch, run, refused) for refused in decoded.rejected]
+        record = self._record(batch, decoded, run)
+        lineage = Lineage(batch.topic, batch.partition, run.offsets, run.arrival_ms)
         uploads = []
         with self._steps.timed("sort"):
             cuts = list(
@@ -228,11 +223,10 @@ class BatchWriter:
         with self._steps.timed("upload"), self._effects.doing(Effect.PUT_DATA):
             self._store.put(key, body.to_pybytes())
 
-    def _record(
-        self, batch: Batch, decoded: Decoded, arrival_ms: npt.NDArray[np.int64]
-    ) -> CommitRecord:
+    def _record(self, batch: Batch, decoded: Decoded, run: Run) -> CommitRecord:
         """The batch's record but for its files and the time of its creation."""
-        arrival = (int(arrival_ms.min()), int(arrival_ms.max())) if len(arrival_ms) else (-1, -1)
+        came = run.arrival_ms
+        arrival = (int(came.min()), int(came.max())) if len(came) else (-1, -1)
         return CommitRecord(
             topic=batch.topic,
             partition=batch.partition,
@@ -243,7 +237,7 @@ class BatchWriter:
             writer=self._writer,
             created="",
             files=(),
-            read=len(batch.messages),
+            read=len(run),
             written=len(decoded.positions),
             dead_lettered=len(decoded.rejected),
             dead_letter_reasons=dict(Counter(str(r.reason) for r in decoded.rejected)),

@@ -91,11 +91,12 @@ def consumer_settings(settings: config.Kafka) -> dict[str, Any]:
         **member,
         # How soon partitions that were added to a topic are found.
         "topic.metadata.refresh.interval.ms": 30_000,
-        # Bounds what librdkafka itself holds, whatever the number of partitions.
-        "queued.max.messages.kbytes": 65_536,
+        # Bounds what librdkafka itself holds, whatever the number of partitions. What comes is packed:
+        # a fetch of 8 MiB may be 50 MiB of messages. Larger ones are no faster.
+        "queued.max.messages.kbytes": 32_768,
         "queued.min.messages": 50_000,
-        "fetch.max.bytes": 33_554_432,
-        "max.partition.fetch.bytes": 4_194_304,
+        "fetch.max.bytes": 8_388_608,
+        "max.partition.fetch.bytes": 1_048_576,
         # The next fetch starts as soon as there is room, instead of a second later.
         "fetch.queue.backoff.ms": 20,
         "fetch.wait.max.ms": 100,

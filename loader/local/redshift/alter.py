@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from loader.local.redshift.attributes import Attributes, encoding, table_attribute
 from loader.local.redshift.create import column_definition
-from loader.local.redshift.errors import SqlError, not_here, syntax_error
+from loader.local.redshift.errors import SqlError, syntax_error
 from loader.local.redshift.plan import Engine, Pass, Plan, Script
 from loader.local.redshift.refs import dotted, name_end
 from loader.local.redshift.tokens import Token, literal, name, render, split_commas
 from loader.local.redshift.types import parse_type
 
 _TAG = "ALTER TABLE"
+_APPEND_OPTIONS = ("ignoreextra", "filltarget")
+_KEY_WORDS = ("distkey", "diststyle", "sortkey", "encode")
 
 
 def in_block(what: str) -> SqlError:
@@ -27,8 +29,10 @@ def alter_table(tokens: Sequence[Token]) -> Plan:
     Raises:
         SqlError: an action, or a combination of actions, that Redshift refuses.
     """
+    if len(tokens) < 4:
+        raise SqlError("42601", "syntax error at end of input")
     if tokens[2].is_word("if", "only"):
-        raise syntax_error(tokens[2].text)
+        raise syntax_error(tokens[2 + tokens[2].is_word("if")].text)
     end = name_end(tokens, 2)
     table, action = list(tokens[2:end]), list(tokens[end:])
     if end == 2 or not action:
@@ -41,7 +45,7 @@ def alter_table(tokens: Sequence[Token]) -> Plan:
     if verb == "alter":
         return _alter(table, action)
     if verb == "append":
-        return _append()
+        return _append(table, action[1:])
     if [t.value for t in action[:2]] == ["rename", "to"] and len(action) == 3:
         return _rename(tokens, action[2].value)
     if verb == "rename" or [t.value for t in action[:2]] == ["owner", "to"]:
@@ -107,7 +111,8 @@ def _add_constraint(table: list[Token], rest: list[Token]) -> Script:
     opening = next((i for i, token in enumerate(body) if token.is_op("(")), len(body) - 1)
     stop = next((i for i, token in enumerate(body) if token.is_op(")")), len(body))
     columns = [token.value for token in body[opening + 1 : stop] if token.is_name]
-    attributes.keys.append((body[0].value[0], columns))
+    called = rest[1].value if rest[0].is_word("constraint") else ""
+    attributes.keys.append((body[0].value[0], columns, called))
 
     async def run(engine: Engine) -> str:
         await engine.run(_record(table, attributes))
@@ -116,14 +121,26 @@ def _add_constraint(table: list[Token], rest: list[Token]) -> Script:
     return Script(run)
 
 
+def _drop_constraint(table: list[Token], rest: list[Token]) -> Script:
+    if len(rest) > 3 or not rest[1:2] or (rest[2:] and not rest[2].is_word("cascade", "restrict")):
+        raise syntax_error(rest[-1].text)
+    called = literal(rest[1].value).text
+
+    async def run(engine: Engine) -> str:
+        await engine.run(f"SELECT pg_stand_in.drop_key({_oid(table)}, {called})")
+        return _TAG
+
+    return Script(run)
+
+
 def _drop(table: list[Token], action: list[Token]) -> Script:
     rest = action[1:]
     if rest and rest[0].is_word("constraint"):
-        raise not_here("ALTER TABLE ... DROP CONSTRAINT")
+        return _drop_constraint(table, rest)
     if rest and rest[0].is_word("column"):
         rest = rest[1:]
     if not rest or rest[0].is_word("if"):
-        raise syntax_error(rest[0].text if rest else "DROP")
+        raise syntax_error(rest[min(1, len(rest) - 1)].text if rest else "DROP")
     if len(split_commas(rest)) > 1:
         raise syntax_error(",")
     column = literal(rest[0].value).text
@@ -156,6 +173,8 @@ def _alter(table: list[Token], action: list[Token]) -> Script:
         if len(rest) > 1 and rest[1].is_word("type"):
             return _resize(table, rest)
         if len(rest) > 2 and rest[1].is_word("set", "drop"):
+            if not rest[2].is_word("default", "not"):
+                raise syntax_error(rest[2].text)
             what = "DEFAULT" if rest[2].is_word("default") else "NOT NULL"
             raise SqlError("0A000", f"ALTER COLUMN SET/DROP {what} is not supported")
         for given in split_commas(action):
@@ -181,7 +200,13 @@ def _alter(table: list[Token], action: list[Token]) -> Script:
 
 def _key_changes(action: list[Token], into: Attributes) -> None:
     """ALTER DISTKEY c, DISTSTYLE x, [COMPOUND] SORTKEY (...) and ENCODE AUTO."""
-    for part in split_commas(action):
+    parts = split_commas(action)
+    said = {next((t.value for t in part[1:] if t.is_word(*_KEY_WORDS)), "") for part in parts}
+    if len(parts) > 1 and (
+        len(parts) != len(said) or not said <= {"distkey", "diststyle", "sortkey"}
+    ):
+        raise syntax_error(",")
+    for part in parts:
         rest = part[1:] if part and part[0].is_word("alter") else part
         if len(rest) > 1 and rest[0].is_word("distkey") and rest[1].is_name:
             into.distribute("key", rest[1].value)
@@ -218,10 +243,20 @@ def _resize(table: list[Token], rest: list[Token]) -> Script:
     return Script(run)
 
 
-def _append() -> Script:
+def _append(table: list[Token], rest: list[Token]) -> Script:
+    """APPEND FROM source [IGNOREEXTRA | FILLTARGET] (AWS docs: ALTER TABLE APPEND)."""
+    if not rest or not rest[0].is_word("from"):
+        raise syntax_error(rest[0].text if rest else "APPEND")
+    end = name_end(rest, 1)
+    options = rest[end:]
+    if end == 1 or len(options) > 1 or (options and not options[0].is_word(*_APPEND_OPTIONS)):
+        raise syntax_error(rest[-1].text)
+    mode = options[0].value if options else ""
+
     async def run(engine: Engine) -> str:
         if engine.in_transaction:
             raise in_block("ALTER TABLE APPEND")
-        raise not_here("ALTER TABLE APPEND")
+        await engine.run(f"SELECT pg_stand_in.append({_oid(table)}, {_oid(rest[1:end])}, '{mode}')")
+        return _TAG
 
     return Script(run)

@@ -14,6 +14,20 @@ ENCODINGS = frozenset((
     "raw", "az64", "bytedict", "delta", "delta32k", "lzo", "mostly8", "mostly16", "mostly32",
     "runlength", "text255", "text32k", "zstd",
 ))  # fmt: skip
+_NUMBERS = ("smallint", "integer", "bigint", "numeric")
+_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz")
+# Where a type is missing the encoding takes it (AWS docs: Compression encodings).
+_ENCODABLE = {
+    "az64": (*_NUMBERS, *_TIMES),
+    "delta": (*_NUMBERS, "date", "timestamp"),
+    "delta32k": ("integer", "bigint", "numeric", "date", "timestamp"),
+    "mostly8": _NUMBERS,
+    "mostly16": ("integer", "bigint", "numeric"),
+    "mostly32": ("bigint", "numeric"),
+    "text255": ("varchar",),
+    "text32k": ("varchar",),
+}
+_NEVER_ENCODED = {"bytedict": ("boolean",), "lzo": ("boolean", "real", "double")}
 DISTSTYLES = ("auto", "even", "key", "all")
 _MAX_COMPOUND, _MAX_INTERLEAVED = 400, 8
 # Words that begin the next column attribute, so that a DEFAULT's expression ends before them.
@@ -34,8 +48,9 @@ class Attributes:
     sortkeys: list[str] | None = None
     backup: bool | None = None
     encodings: dict[str, str] = field(default_factory=dict)
-    keys: list[tuple[str, list[str]]] = field(default_factory=list)
+    keys: list[tuple[str, list[str], str]] = field(default_factory=list)
     primary: list[str] = field(default_factory=list)
+    called: str = ""  # the name of the constraint that comes next
 
     def document(self) -> dict[str, object]:
         """The JSON that ``pg_stand_in.record`` takes; what was not said is absent."""
@@ -156,6 +171,23 @@ def encoding(token: Token) -> str:
     return token.value
 
 
+def check_encoding(column: str, chosen: str, type_name: str) -> None:
+    """Refuse an encoding that does not go with a type.
+
+    Args:
+        column: for the message.
+        chosen: the encoding.
+        type_name: the first word of the type in PostgreSQL's words.
+
+    Raises:
+        SqlError: 0A000.
+    """
+    only = _ENCODABLE.get(chosen)
+    if (only and type_name not in only) or type_name in _NEVER_ENCODED.get(chosen, ()):
+        text = f'invalid encoding type specified for column "{column}"'
+        raise SqlError("0A000", text)
+
+
 def column_attribute(  # noqa: PLR0911, PLR0912 - one case per attribute
     part: Sequence[Token], at: int, column: str, into: Attributes
 ) -> tuple[int, list[Token]]:
@@ -189,12 +221,15 @@ def column_attribute(  # noqa: PLR0911, PLR0912 - one case per attribute
         used, kept = _identity(part, at + 4, "BY DEFAULT")
         return used + 4, kept
     if token.is_word("constraint"):
+        into.called = _peek(part, at + 1).value
         return 2, []
     if token.is_word("primary", "unique"):
-        into.keys.append((token.value[0], [column]))
+        into.keys.append((token.value[0], [column], into.called))
+        into.called = ""
         return (2, words("NOT NULL")) if token.is_word("primary") else (1, [])
     if token.is_word("references"):
-        into.keys.append(("f", [column]))
+        into.keys.append(("f", [column], into.called))
+        into.called = ""
         end = name_end(part, at + 1)
         if end < len(part) and part[end].is_op("("):
             end = closing(part, end) + 1

@@ -20,6 +20,9 @@ SETTINGS = {
     "default_transaction_isolation": "repeatable read",
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
+    # What the md5 challenge of the log-in is checked against.
+    "password_encryption": "md5",
+    "md5_password_warnings": "off",
     # Redshift joins equal keys by hash or merge; PostgreSQL, without statistics on a fresh stage,
     # would loop over it.
     "enable_nestloop": "off",
@@ -36,6 +39,8 @@ class Backend:
     Attributes:
         parameters: the ParameterStatus values of the start-up.
         key: body of BackendKeyData (process id and cancel key).
+        user: who is logged in.
+        application: what it calls itself.
         skipping: it reported an error and ignores everything up to the next Sync.
     """
 
@@ -46,6 +51,8 @@ class Backend:
         self.parameters: dict[str, str] = {}
         self.key = b""
         self.skipping = False
+        self.user = ""
+        self.application = ""
 
     @classmethod
     async def connect(cls, host: str, port: int, parameters: dict[str, str]) -> Backend:
@@ -63,6 +70,7 @@ class Backend:
                 hint="Start the backend of the Redshift stand-in first.",
             ) from error
         self = cls(reader, writer)
+        self.user, self.application = parameters["user"], parameters.get("application_name", "")
         try:
             self.send(wire.startup(parameters))
             await self._login(host, port)
@@ -85,6 +93,11 @@ class Backend:
                 raise as_sql_error(body)
             elif kind == b"Z":
                 return
+
+    @property
+    def pid(self) -> int:
+        """The process that serves the connection."""
+        return int.from_bytes(self.key[:4], "big")
 
     def send(self, data: bytes) -> None:
         """Queue bytes; :meth:`drain` waits until they left."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 
+from loader.local.redshift import letters
 from loader.local.redshift.backend import Backend, connection
 from loader.local.redshift.config import StandInConfig
 
@@ -21,7 +22,8 @@ _LOCK = 7_301_199_401
 def _scripts() -> list[str]:
     folder = resources.files("loader.local.redshift") / "sql"
     files = sorted((item for item in folder.iterdir()), key=lambda item: item.name)
-    return [item.read_text(encoding="utf-8") for item in files if item.name.endswith(".sql")]
+    texts = [item.read_text(encoding="utf-8") for item in files if item.name.endswith(".sql")]
+    return [texts[0], "CREATE SCHEMA IF NOT EXISTS pg_stand_in;", letters.script(), *texts[1:]]
 
 
 def _quote(name: str) -> str:

@@ -11,12 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loader.local.redshift import deny
-from loader.local.redshift.attributes import Attributes, column_attribute, table_attributes
-from loader.local.redshift.errors import SqlError, syntax_error
+from loader.local.redshift.attributes import (
+    Attributes,
+    check_encoding,
+    column_attribute,
+    table_attributes,
+)
+from loader.local.redshift.clauses import clauses
+from loader.local.redshift.errors import LEADER_ONLY, SqlError, syntax_error, unsupported
 from loader.local.redshift.plan import Engine, Script
 from loader.local.redshift.refs import dotted, name_end
 from loader.local.redshift.regions import note_made
-from loader.local.redshift.rewrite import limit_for_top, rewrite
+from loader.local.redshift.rewrite import rewrite
 from loader.local.redshift.tokens import (
     Token,
     closing,
@@ -52,18 +58,26 @@ def create_table(tokens: Sequence[Token]) -> Script:
     query: list[Token] = []
     if at < len(tokens) and tokens[at].is_op("(") and not _is_query(tokens, at):
         end = closing(tokens, at)
-        for part in split_commas(tokens[at + 1 : end]):
-            _element(part, table)
+        parts = split_commas(tokens[at + 1 : end])
+        if any(token.is_word("as") for token in tokens[end:]) and all(map(_is_name, parts)):
+            table.elements += parts  # CREATE TABLE x (a, b) AS SELECT
+        else:
+            for part in parts:
+                _element(part, table)
         if table.columns > MAX_COLUMNS:
             raise SqlError("54011", f"tables can have at most {MAX_COLUMNS} columns")
         at = end + 1
     at = table_attributes(tokens, at, table.attributes)
+    if table.attributes.diststyle == "KEY" and table.attributes.distkey is None:
+        raise SqlError("42601", "DISTSTYLE KEY requires a DISTKEY column")
     if at < len(tokens):
         if not tokens[at].is_word("as"):
             raise syntax_error(tokens[at].text)
         query = list(tokens[at + 1 :])
         deny.check(query)
-        query = limit_for_top(rewrite(query))
+        if deny.uses_leader_functions(query):
+            raise unsupported(LEADER_ONLY)
+        query = clauses(rewrite(query))
     return _script(table, query)
 
 
@@ -89,6 +103,10 @@ def _is_query(tokens: Sequence[Token], at: int) -> bool:
     return at + 1 < len(tokens) and tokens[at + 1].is_word("select", "with")
 
 
+def _is_name(part: Sequence[Token]) -> bool:
+    return len(part) == 1 and part[0].is_name
+
+
 def _element(part: list[Token], table: _Table) -> None:
     """One comma-separated element: a column, LIKE, or a table constraint."""
     if not part:
@@ -101,10 +119,11 @@ def _element(part: list[Token], table: _Table) -> None:
         table.attributes.like = render(part[1:end])
         table.elements.append(part)
         return
+    called = ""
     if part[0].is_word("constraint") and len(part) > 2:
-        part = part[2:]
+        called, part = part[1].value, part[2:]
     if part[0].is_word("primary", "unique", "foreign"):
-        _table_key(part, table)
+        _table_key(part, table, called)
     elif part[0].is_word("check", "exclude"):
         raise SqlError("0A000", f"{part[0].text.upper()} constraints are not supported")
     else:
@@ -112,12 +131,12 @@ def _element(part: list[Token], table: _Table) -> None:
         table.elements.append(column_definition(part, table.parts[-1], table.attributes))
 
 
-def _table_key(part: list[Token], table: _Table) -> None:
+def _table_key(part: list[Token], table: _Table, called: str) -> None:
     opening = next((i for i, token in enumerate(part) if token.is_op("(")), 0)
     if not opening:
         raise syntax_error(part[-1].text)
     columns = [t.value for t in part[opening + 1 : closing(part, opening)] if t.is_name]
-    table.attributes.keys.append((part[0].value[0], columns))
+    table.attributes.keys.append((part[0].value[0], columns, called))
     if part[0].is_word("primary"):
         table.attributes.primary += columns
 
@@ -137,6 +156,8 @@ def column_definition(part: list[Token], table: str, attributes: Attributes) -> 
         used, kept = column_attribute(part, at, column.value, attributes)
         out += kept
         at += used
+    if column.value in attributes.encodings:
+        check_encoding(column.value, attributes.encodings[column.value], type_tokens[0].value)
     return out
 
 

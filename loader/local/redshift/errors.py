@@ -49,3 +49,5 @@ ABORTED = SqlError(
     "25P02",
     "current transaction is aborted, commands ignored until end of transaction block",
 )
+VIOLATION = "Serializable isolation violation on table -"
+CYCLE = "transactions forming the cycle are:"

@@ -1,29 +1,44 @@
-"""Faults on purpose, for crash tests: drop a client, or hold it, at a chosen statement.
+"""Faults on purpose, for crash tests: a chosen statement is lost, held or refused.
 
 The control file is a JSON list of rules, read again whenever it changes::
 
     [{"match": "^commit", "when": "after", "nth": 2, "action": "drop"},
      {"match": "^copy", "when": "after", "action": "pause",
-      "marker": "/tmp/x/paused", "until_gone": "/tmp/x/hold"}]
+      "marker": "/tmp/x/paused", "until_gone": "/tmp/x/hold"},
+     {"match": "^insert", "action": "delay", "seconds": 0.2},
+     {"match": "^delete", "action": "fail", "code": "XX000", "message": "Disk Full"},
+     {"match": "^commit", "action": "conflict"}]
 
-``match`` is a regular expression searched in the client's own statement, case-insensitively.
-``when`` is ``before`` (the backend has not seen the statement) or ``after`` (it has run, and outside
-a transaction block has committed, but the client has no answer yet). ``nth`` counts from 1, per rule,
-over all sessions, since the file was last changed; without it every match fires. A pause creates
-``marker`` and ends when ``until_gone`` is removed, or when its client is gone: a client that dies
-during ``before`` leaves no trace of the statement.
+``match`` is a regular expression searched in the client's own statement, case-insensitively; ``.``
+counts every statement of every session. ``when`` is ``before`` (the backend has not seen the
+statement) or ``after`` (it has run, and outside a transaction block has committed, but the client has
+no answer yet). ``nth`` counts from 1, per rule, over all sessions, since the file was last changed;
+without it every match fires. ``marker`` is created when a rule fires, whatever it does.
+
+====================  ==========================================================================
+``drop``              closes the connection without an answer; the backend's open transaction is
+                      rolled back, as Redshift does when it misses a client
+``pause``             holds the statement until ``until_gone`` is removed or the client is gone: a
+                      client that dies during ``before`` leaves no trace of the statement
+``delay``             holds it for ``seconds``
+``fail``              answers with ``code``, ``message`` and ``detail``. The transaction is aborted;
+                      at COMMIT it is rolled back and over; ``after`` and outside a block the
+                      statement stands although the client is told that it failed
+``conflict``          ``fail`` with Redshift's serializable isolation violation (1023)
+====================  ==========================================================================
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from loader.local.redshift.errors import SqlError
+from loader.local.redshift.errors import CYCLE, VIOLATION, SqlError
 
 _POLL_SECONDS = 0.02
 
@@ -39,10 +54,23 @@ class Rule(BaseModel):
 
     match: str
     when: Literal["before", "after"] = "before"
-    action: Literal["drop", "pause"]
+    action: Literal["drop", "pause", "delay", "fail", "conflict"]
     nth: int | None = Field(default=None, ge=1)
     marker: Path | None = None
     until_gone: Path | None = None
+    seconds: float = Field(default=0.0, ge=0)
+    code: str = Field(default="XX000", pattern="^[0-9A-Z]{5}$")
+    message: str = "stand-in: failed on purpose"
+    detail: str = ""
+
+    @property
+    def error(self) -> SqlError | None:
+        """What the client is told; none where the rule refuses nothing."""
+        if self.action == "conflict":
+            return SqlError("XX000", "1023", f"{VIOLATION} 0, {CYCLE} 0")
+        if self.action == "fail":
+            return SqlError(self.code, self.message, self.detail)
+        return None
 
 
 _RULES = TypeAdapter(list[Rule])
@@ -107,14 +135,19 @@ async def act(rule: Rule, gone: asyncio.Event) -> None:
 
     Raises:
         Dropped: the connection has to be closed.
+        SqlError: the statement has to be answered with this.
     """
-    if rule.action == "drop":
-        raise Dropped
     if rule.marker:
         rule.marker.touch()
+    if rule.action == "drop":
+        raise Dropped
+    if rule.error is not None:
+        raise rule.error
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(gone.wait(), rule.seconds)
     while rule.until_gone and rule.until_gone.exists():
         if gone.is_set():
-            raise Dropped
+            break
         await asyncio.sleep(_POLL_SECONDS)
     if gone.is_set():
         raise Dropped

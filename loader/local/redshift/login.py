@@ -6,14 +6,16 @@ import hashlib
 import hmac
 import secrets
 import struct
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from loader.local.redshift import wire
-from loader.local.redshift.backend import SETTINGS, Backend
+from loader.local.redshift.backend import SETTINGS, Backend, Rows
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errors import SqlError
 
 SERVER_VERSION = "8.0.2"  # Redshift's own; drivers parse it and choose their behaviour by it
+Query = Callable[[str], Awaitable[Rows]]
 _FORWARDED = ("application_name", "options")
 _MAX_STARTUP = 10_000
 _CLIENT_PARAMETERS = (
@@ -54,9 +56,20 @@ async def first_packet(reader: wire.Reader, send: wire.Sender) -> dict[str, str]
 
 
 async def authenticate(
-    parameters: dict[str, str], config: StandInConfig, reader: wire.Reader, send: wire.Sender
+    parameters: dict[str, str],
+    config: StandInConfig,
+    reader: wire.Reader,
+    send: wire.Sender,
+    query: Query,
 ) -> None:
     """Check user, password (md5 challenge) and database.
+
+    Args:
+        parameters: of the StartupMessage.
+        config: its login is checked against the configuration, other users against the database.
+        reader: what the client sends.
+        send: what goes to the client.
+        query: asks the backend, as its superuser.
 
     Raises:
         SqlError: 28000 for a wrong user or password, 3D000 for another database.
@@ -66,16 +79,31 @@ async def authenticate(
     await send(wire.pack(b"R", struct.pack("!I", 5) + salt))
     kind, answer = await reader.message()
     login = config.login
-    inner = _md5(login.password.get_secret_value().encode() + login.user.encode())
+    inner = (
+        _md5(login.password.get_secret_value().encode() + login.user.encode())
+        if user == login.user
+        else await _stored(user, query)
+    )
     right = b"md5" + _md5(inner + salt)
     matches = hmac.compare_digest(answer.rstrip(b"\0"), right)
-    if kind != b"p" or not matches or user != login.user:
+    if kind != b"p" or not matches or not inner:
         text = f'password authentication failed for user "{user}"'
         raise SqlError("28000", text, severity="FATAL")
     database = parameters.get("database", user)
     if database != config.backend.database:
         raise SqlError("3D000", f'database "{database}" does not exist', severity="FATAL")
     await send(wire.pack(b"R", struct.pack("!I", 0)))
+
+
+async def _stored(user: str, query: Query) -> bytes:
+    """The digest kept for a user of the database; empty for one who may not log in."""
+    who = user.replace("\0", "").replace("'", "''")
+    rows = await query(
+        "SELECT rolpassword FROM pg_authid WHERE rolcanlogin"  # noqa: S608 - quoted
+        f" AND rolname = '{who}' AND coalesce(rolvaliduntil > now(), true)"
+    )
+    stored = rows[0][0] if rows else None
+    return stored.removeprefix("md5").encode() if stored else b""
 
 
 def _md5(data: bytes) -> bytes:
@@ -97,7 +125,7 @@ async def open_backend(
     backend = await Backend.connect(
         address.host,
         address.port,
-        {"user": config.login.user, "database": address.database, **SETTINGS, **passed},
+        {"user": parameters.get("user", ""), "database": address.database, **SETTINGS, **passed},
     )
     out = bytearray()
     known = {key: backend.parameters.get(key) for key in _CLIENT_PARAMETERS}

@@ -105,12 +105,14 @@ class Pass:
         copy_state: the text reads ``pg_last_copy_count`` or another memory of the session's loads.
         late_bound: views were expanded, so the text holds only until one of them changes.
         write: the table that it writes, whose rows have to be noted behind it.
+        check: a query to run first, that fails where the statement may not run; empty for none.
     """
 
     sql: str
     lock: str = ""
     copy_state: bool = False
     late_bound: bool = False
+    check: str = ""
     write: Write | None = None
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from loader.local.redshift import views
+from loader.local.redshift import functions, lateral, views
+from loader.local.redshift.backend import Rows
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errors import SqlError, syntax_error
 from loader.local.redshift.faults import Faults
+from loader.local.redshift.history import History
 from loader.local.redshift.names import REDSHIFT_MAX, LongNames, cut_bytes, is_long, shorten
 from loader.local.redshift.plan import Engine, LoadLog, Pass, Plan
 from loader.local.redshift.refs import lock_target
@@ -35,15 +37,22 @@ class Shared:
         late_views: names that are or were a late-binding view, without schema; a statement that
             mentions none of them needs no look-up.
         event: writes one line to the log.
+        refused_functions: those of the backend that Redshift does not have.
+        missing_functions: those of Redshift that the backend does not have.
+        ask: runs a query beside all sessions.
     """
 
     config: StandInConfig
     faults: Faults
     log: LoadLog
     store: NameStore
+    history: History
     event: Callable[..., None]
+    ask: Callable[[str], Awaitable[Rows]]
     names: LongNames = field(default_factory=LongNames)
     late_views: set[str] = field(default_factory=set)
+    refused_functions: frozenset[str] = frozenset()
+    missing_functions: frozenset[str] = frozenset()
 
 
 class Session(Engine, Protocol):
@@ -87,6 +96,7 @@ class Planner:
             SqlError: Redshift would refuse it, or the stand-in has to.
         """
         folded = [await self._fold(token) for token in tokens]
+        await self._shared.history.read_by(folded)
         if folded[0].is_word("unload"):
             return await self._unload(folded, source)
         await self._name_in_transaction(folded)
@@ -97,7 +107,10 @@ class Planner:
                 # The look-up takes the transaction's snapshot, so the lock has to come first.
                 await self._session.run(f"LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")
             expanded = await views.expand(folded, self._shared.late_views, self._session)
+        if not self._session.failed:
+            expanded = await lateral.resolve(expanded, self._session)
         plan = translate(expanded, source, self._session.state)
+        functions.check(folded, self._shared.refused_functions, self._shared.missing_functions)
         if isinstance(plan, Pass) and expanded is not folded:
             return replace(plan, late_bound=True)
         return plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from loader.local.redshift.errors import SqlError, not_here, syntax_error
 from loader.local.redshift.tokens import (
@@ -11,6 +12,7 @@ from loader.local.redshift.tokens import (
     closing,
     literal,
     op,
+    render,
     split_commas,
     word,
     words,
@@ -77,6 +79,48 @@ def _nvl(args: Args) -> list[Token]:
     return _call("coalesce", args)
 
 
+def _renamed(function: str) -> Callable[[Args], list[Token]]:
+    def rewrite(args: Args) -> list[Token]:
+        return _call(function, args)
+
+    return rewrite
+
+
+def _substring(args: Args) -> list[Token]:
+    """SUBSTRING(x, start, size) or SUBSTRING(x FROM start FOR size)."""
+    if len(args) == 1:
+        cuts = [i for i, token in enumerate(args[0]) if token.is_word("from", "for")]
+        bounds = [0, *(cut + 1 for cut in cuts), len(args[0]) + 1]
+        args = [args[0][a : b - 1] for a, b in pairwise(bounds)]
+    return _call("pg_stand_in.substr", args)
+
+
+def _position(args: Args) -> list[Token]:
+    cut = next((i for i, token in enumerate(args[0]) if token.is_word("in")), 0) if args else 0
+    if not cut:
+        raise syntax_error(")")
+    return _call("pg_stand_in.strpos", [args[0][cut + 1 :], args[0][:cut]])
+
+
+def _convert(args: Args) -> list[Token]:
+    """CONVERT(type, x) is CAST(x AS type) (AWS docs: CONVERT)."""
+    if len(args) != 2:
+        raise syntax_error("convert")
+    return [*words("CAST("), *args[1], word("AS"), *args[0], op(")")]
+
+
+def _median(args: Args) -> list[Token]:
+    if len(args) != 1:
+        raise syntax_error("median")
+    return [*words("percentile_cont(0.5) WITHIN GROUP (ORDER BY"), *args[0], op(")")]
+
+
+# PostgreSQL's functions of these names count bytes, or differ; ours are in 4_letters.sql and
+# 5_functions.sql.
+_OURS = (
+    "concat", "crc32", "initcap", "json_array_length", "json_typeof", "left", "lower", "lpad",
+    "regexp_replace", "reverse", "right", "rpad", "strpos", "substr", "upper", "version",
+)  # fmt: skip
 _CALLS: dict[str, Callable[[Args], list[Token]]] = {
     "nvl": _nvl,
     "nvl2": _nvl2,
@@ -87,7 +131,18 @@ _CALLS: dict[str, Callable[[Args], list[Token]]] = {
     "date_diff": _with_part("datediff"),
     "date_part": _with_part("date_part"),
     "json_extract_path_text": _json_path,
+    "substring": _substring,
+    "position": _position,
+    "convert": _convert,
+    "median": _median,
+    "length": _renamed("pg_catalog.len"),
+    "char_length": _renamed("pg_catalog.len"),
+    "character_length": _renamed("pg_catalog.len"),
+    **{name: _renamed(f"pg_stand_in.{name}") for name in _OURS},
 }
+
+
+REWRITTEN = frozenset((*_CALLS, "listagg", "ratio_to_report"))
 
 
 def rewrite(tokens: Sequence[Token]) -> list[Token]:
@@ -120,6 +175,8 @@ def _one(  # noqa: PLR0911 - one case per construct
             return end + 1 - at, _CALLS[token.value](args)
         if token.value == "listagg":
             return _listagg(tokens, at)
+        if token.value == "ratio_to_report":
+            return _ratio_to_report(tokens, at)
         if token.is_word(*_VARCHAR):
             return _sized(tokens, at)
     if token.value == "sysdate" and (after is None or not after.is_op("(")):
@@ -130,8 +187,12 @@ def _one(  # noqa: PLR0911 - one case per construct
         and (after.is_word("select") or after.is_op("("))
     ):
         return 1, [word("EXCEPT")]
-    if token.value == "approximate" and after is not None and after.is_word("count"):
+    if token.value == "respect" and after is not None and after.is_word("nulls"):
+        return 2, []
+    if token.value == "approximate" and after is not None and after.is_name:
         return 1, []
+    if token.value == "current_user_id" and (after is None or not after.is_op("(")):
+        return 1, words("pg_catalog.current_user_id()")
     if token.is_word("decimal", "numeric") and _bare_cast(tokens, at):
         return 1, words("numeric(18,0)")
     return 1, [token]
@@ -176,32 +237,32 @@ def _listagg(tokens: Sequence[Token], at: int) -> tuple[int, list[Token]]:
         raise syntax_error("listagg")
     order: list[Token] = []
     after = end + 1
+    as_text = [op("("), *args[0], *words(")::text")]
     if [t.value for t in tokens[after : after + 2]] == ["within", "group"]:
         close = closing(tokens, after + 2)
         order = rewrite(tokens[after + 3 : close])
+        if distinct:  # PostgreSQL wants to sort by what it compares
+            keys = split_commas(order[2:])
+            same = bool(keys) and render(keys[0][: len(args[0])]) == render(args[0])
+            if len(keys) != 1 or not same:
+                raise not_here("LISTAGG(DISTINCT x) ordered by something else")
+            order = [*order[:2], *as_text, *keys[0][len(args[0]) :]]
         after = close + 1
     if after < len(tokens) and tokens[after].is_word("over"):
         raise not_here("LISTAGG as a window function")
     separator = args[1] if len(args) > 1 else [literal("")]
-    out = [*words("string_agg(" + ("DISTINCT" if distinct else "")), op("("), *args[0]]
-    out += [*words(")::text"), op(","), *separator, *order, op(")")]
+    out = [*words("string_agg(" + ("DISTINCT" if distinct else "")), *as_text]
+    out += [op(","), *separator, *order, op(")")]
     return after - at, out
 
 
-def limit_for_top(tokens: list[Token]) -> list[Token]:
-    """SELECT TOP n becomes LIMIT n, at the head of the statement only.
-
-    Raises:
-        SqlError: TOP anywhere else.
-    """
-    for at, token in enumerate(tokens):
-        after = tokens[at + 1] if at + 1 < len(tokens) else None
-        counted = after is not None and after.kind is Kind.NUMBER
-        if not (token.is_word("top") and counted and at):
-            continue
-        if not tokens[at - 1].is_word("select", "distinct", "all"):
-            continue
-        if at > 2 or not tokens[0].is_word("select"):
-            raise not_here("TOP in a sub-query")
-        return [*tokens[:at], *tokens[at + 2 :], word("LIMIT"), tokens[at + 1]]
-    return tokens
+def _ratio_to_report(tokens: Sequence[Token], at: int) -> tuple[int, list[Token]]:
+    """RATIO_TO_REPORT(x) OVER (w): a row's share of the sum (AWS docs: RATIO_TO_REPORT)."""
+    end = closing(tokens, at + 1)
+    if end + 2 >= len(tokens) or not tokens[end + 1].is_word("over"):
+        raise syntax_error("ratio_to_report")
+    stop = closing(tokens, end + 2)
+    part = rewrite(tokens[at + 2 : end])
+    window = rewrite(tokens[end + 3 : stop])
+    out = [*words("(("), *part, *words(")::float8 / nullif(sum("), *part, *words(") OVER (")]
+    return stop + 1 - at, [*out, *window, *words("), 0))")]

@@ -9,24 +9,32 @@ the client's statement, which ends with the client's own Sync.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import contextlib
+import re
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 from loader.local.redshift import wire
 from loader.local.redshift.backend import Backend, Rows, as_sql_error
 from loader.local.redshift.client import Client
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errormap import error_fields, notice_fields, to_redshift
-from loader.local.redshift.errors import ABORTED, SqlError
+from loader.local.redshift.errors import ABORTED, CYCLE, VIOLATION, SqlError
 from loader.local.redshift.faults import act
+from loader.local.redshift.history import Note, masked, now
 from loader.local.redshift.names import LongNames
 from loader.local.redshift.plan import LoadLog, Pass, Plan, SessionState
 from loader.local.redshift.planner import Planner, Shared, decode
+from loader.local.redshift.refs import dotted
 from loader.local.redshift.regions import before_write, note_write
-from loader.local.redshift.tokens import Token, split, tokenize
+from loader.local.redshift.tokens import Token, literal, split, tokenize
 
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
 _OPENING = ("BEGIN", "START TRANSACTION")
 _ENDING = ("COMMIT", "ROLLBACK")
+_OWN_FAULTS = (LookupError, RecursionError, TypeError, ValueError, struct.error)
+_ENDS = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -46,13 +54,17 @@ class Session:
         self._client = client
         self._backend = backend
         self._shared = shared
-        self._tag = ""  # of the client's last command
         self._block = "I"  # the transaction block as of the last command: I, T or E
         self._piped = False  # something ran since the last Sync
         self._skipping = False  # an error was reported; wait for Sync
         self._statements: dict[str, Prepared] = {}
         self._portals: dict[str, Prepared] = {}
         self._state = SessionState()
+        self._locked: list[Token] = []  # the table that was written last
+        self._xid = 0  # the open transaction's number, 0 for none
+        self._tag = ""  # of the last command
+        self._label = ""  # SET query_group
+        self._last = {"query": -1}  # number of the last query
         self._planner = Planner(self, shared)
 
     @property
@@ -131,7 +143,16 @@ class Session:
                     await self._extended(kind, body)
                 except SqlError as error:
                     await self._report(error)
+                except _OWN_FAULTS as fault:
+                    await self._report(self._own_fault(fault))
             await self._client.drain()
+
+    def _own_fault(self, fault: Exception) -> SqlError:
+        """A message that is none, or a fault of ours, as an answer: a client never sees a traceback."""
+        if isinstance(fault, RecursionError):
+            return SqlError("54001", "stack depth limit exceeded")
+        self._shared.event("fault of the stand-in", kind=type(fault).__name__, text=str(fault))
+        return SqlError("XX000", f"stand-in: internal error: {type(fault).__name__}: {fault}")
 
     async def _hear(self) -> wire.Message | None:
         """The client's next message; what the idle backend says meanwhile is handed on."""
@@ -161,7 +182,23 @@ class Session:
             while (await self._backend.next())[0] != b"E":
                 pass
         self._skipping = True
+        if error.code == "40001":
+            error = await self._violation(error)
         self._client.write(wire.error(error_fields(to_redshift(error), self.names)))
+
+    async def _violation(self, error: SqlError) -> SqlError:
+        """A serializable isolation violation with its table and transaction (AWS docs: 1023)."""
+        parts = dotted(self._locked)
+        where = f"c.relname = {literal(parts[-1]).text}" if parts else "false"
+        if len(parts) > 1:
+            where += f" AND n.nspname = {literal(parts[-2]).text}"
+        found = await self._shared.ask(
+            "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"  # noqa: S608 - quoted
+            f" WHERE {where} ORDER BY c.oid DESC LIMIT 1"
+        )
+        table = found[0][0] if found else 0
+        detail = f"{VIOLATION} {table}, {CYCLE} {self._xid} (pid:{self._backend.pid})"
+        return replace(error, code="XX000", message="1023", detail=detail, hint="")
 
     async def _sync(self) -> None:
         self._backend.send(wire.SYNC)
@@ -172,6 +209,8 @@ class Session:
             self._aside(kind, body)
         self._block = body.decode()
         self._piped = self._skipping = False
+        if not self.in_transaction:
+            self._xid = 0
         self._client.write(wire.ready(self._block))
 
     async def _relay(self, ends: bytes, hide: bytes = b"") -> bytes:
@@ -218,10 +257,16 @@ class Session:
                 await self._simple_one(source[tokens[0].start : tokens[-1].end], tokens)
         except SqlError as error:
             await self._report(error)
+        except _OWN_FAULTS as fault:
+            await self._report(self._own_fault(fault))
         await self._sync()
 
     async def _simple_one(self, source: str, tokens: list[Token]) -> None:
         plan = await self._planner.plan(tokens, source)
+        async with self._noted(source):
+            await self._simple_run(source, plan)
+
+    async def _simple_run(self, source: str, plan: Plan) -> None:
         if not isinstance(plan, Pass):
             await self._script(Prepared("", source, b"", plan))
             return
@@ -287,15 +332,17 @@ class Session:
         if plan.copy_state:
             state = self._state
             await self.run(
-                f"SELECT set_config('stand_in.last_copy_count', '{state.copy_count}', false),"
+                f"SELECT set_config('stand_in.last_query_id', '{self._last['query']}', false),"
+                f" set_config('stand_in.last_copy_count', '{state.copy_count}', false),"
                 f" set_config('stand_in.last_copy_id', '{state.copy_id}', false),"
                 f" set_config('stand_in.last_unload_count', '{state.unload_count}', false),"
                 f" set_config('stand_in.last_unload_id', '{state.unload_id}', false)"
             )
         if plan.lock:
-            if not self.in_transaction:
-                await self.run("SHOW server_version")  # LOCK wants to be second in a pipeline
-            await self.run(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
+            self._locked = tokenize(plan.lock)
+            await self._lock(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
+        if plan.check:
+            await self.run(plan.check)
         if plan.write is not None:
             await before_write(plan.write, self)
 
@@ -303,6 +350,30 @@ class Session:
         """Note what a write wrote, in its own transaction."""
         if plan.write is not None:
             await note_write(plan.write, self._tag, self)
+
+    async def _lock(self, sql: str) -> None:
+        """Lock a table, unless the user may only update some of its columns.
+
+        PostgreSQL lets nobody lock a table without a privilege on the whole of it. Such a user goes
+        on without the lock, and meets the statement's own refusal where it has no right at all.
+        """
+        point = "stand_in_lock"
+        if self._backend.parameters.get("is_superuser") != "off":
+            point = ""
+        if not self.in_transaction:
+            await self.run("SHOW server_version")  # LOCK wants to be second in a pipeline
+        elif point:
+            await self.run(f"SAVEPOINT {point}")
+        try:
+            await self.run(sql)
+        except SqlError as error:
+            if not point or error.code != "42501":
+                raise
+            await self._backend.sync()
+            if self.in_transaction:
+                await self.run(f"ROLLBACK TO SAVEPOINT {point}")
+        if point and self.in_transaction:
+            await self.run(f"RELEASE SAVEPOINT {point}")
 
     def _prepared(self, name: str) -> Prepared:
         try:
@@ -356,13 +427,44 @@ class Session:
             raise SqlError("34000", f'portal "{portal}" does not exist')
         if prepared.plan is None:
             self._client.write(wire.pack(b"I"))
-        elif isinstance(prepared.plan, Pass):
-            await self._fault("before", prepared.source)
-            await self._forward(wire.pack(b"E", body), b"CIs")
-            await self._written(prepared.plan)
-            await self._fault("after", prepared.source)
-        else:
-            await self._script(prepared)
+            return
+        async with self._noted(prepared.source):
+            if isinstance(prepared.plan, Pass):
+                await self._fault("before", prepared.source)
+                await self._forward(wire.pack(b"E", body), b"CIs")
+                await self._written(prepared.plan)
+                await self._fault("after", prepared.source)
+            else:
+                await self._script(prepared)
+
+    @contextlib.asynccontextmanager
+    async def _noted(self, source: str) -> AsyncIterator[None]:
+        """Note a statement in the history, with what became of it."""
+        history, block = self._shared.history, self.in_transaction
+        self._xid = self._xid or history.transaction()
+        note = Note(
+            self._backend.user, self._backend.pid, self._xid, self._label, masked(source), now(),
+            last=self._last,
+        )  # fmt: skip
+        numbers, self._tag = (self._state.copy_id, self._state.unload_id), ""
+        history.begin(note)
+        try:
+            yield
+        except SqlError as error:
+            note.error = to_redshift(error).message
+            raise
+        finally:
+            if self._state.copy_id != numbers[0]:
+                note.query = self._state.copy_id
+            elif self._state.unload_id != numbers[1]:
+                note.query = self._state.unload_id
+            note.commits = not self.in_transaction and (block or note.writes) and not note.error
+            note.commits = note.commits and not self._tag.startswith("ROLLBACK")
+            count = self._tag.rpartition(" ")[2]
+            note.returned = int(count) if count.isdigit() else 0
+            if note.command in ("set", "reset") and not note.error:
+                self._label = _label(source, self._label)
+            await history.end(note)
 
     async def _script(self, prepared: Prepared) -> None:
         if self.failed:
@@ -372,6 +474,7 @@ class Session:
         await self._fault("before", prepared.source)
         tag = await prepared.plan.action(self)
         await self._fault("after", prepared.source)
+        self._tag = tag
         self._client.write(wire.complete(tag))
 
     async def _close(self, body: bytes) -> None:
@@ -387,5 +490,17 @@ class Session:
             return
         if when == "after" and not self.in_transaction:
             await self._backend.sync()  # the statement stands before the client is lost
+        elif rule.error is not None and _ENDS.match(source):
+            await self.run("ROLLBACK")  # a COMMIT that fails ends its transaction
+            self._block = "I"
         self._shared.event("fault", action=rule.action, when=when, match=rule.match)
         await act(rule, self._client.gone)
+
+
+def _label(source: str, before: str) -> str:
+    """The query group behind a SET or RESET."""
+    tokens = [token for token in tokenize(source) if not token.is_word("session", "local")]
+    if len(tokens) < 2 or not tokens[1].is_word("query_group"):
+        return before
+    value = tokens[3].value if len(tokens) > 3 else ""
+    return "" if tokens[0].is_word("reset") or value == "default" else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loader.local.redshift.errors import SqlError, not_here, syntax_error
 from loader.local.redshift.plan import Engine, Pass, Plan, Script, SessionState
 from loader.local.redshift.tokens import Token, literal, render, word
 
@@ -32,6 +33,19 @@ DEFAULTS = {
     "max_cursor_result_set_size": "0",
     "stored_proc_log_min_messages": "log",
 }
+# Those that both have. Redshift has no others: not even those that PostgreSQL 8.0 had.
+_POSTGRESQLS = frozenset((
+    "all", "application_name", "authorization", "characteristics", "client_encoding",
+    "client_min_messages", "datestyle", "extra_float_digits", "intervalstyle", "is_superuser",
+    "names", "search_path", "seed", "server_encoding", "session", "session_authorization",
+    "statement_timeout", "time", "timezone", "transaction", "transaction_isolation",
+    "transaction_read_only",
+))  # fmt: skip
+# What a client would notice if it were switched on and did nothing.
+_ONLY_DEFAULT = (
+    "error_on_nondeterministic_update", "describe_field_name_in_uppercase",
+    "enable_case_sensitive_super_attribute", "json_serialization_parse_nested_strings",
+)  # fmt: skip
 _PREFIX = "stand_in."
 _TRUE = ("true", "on", "1", "yes", "t")
 
@@ -43,11 +57,18 @@ def _subject(tokens: Sequence[Token]) -> int:
 
 def set_parameter(tokens: list[Token], state: SessionState) -> Plan:
     """SET of a parameter; those of PostgreSQL go on as they are."""
+    if len(tokens) > 1 and tokens[1].is_word("transaction"):
+        if any(token.is_word("deferrable") for token in tokens):
+            raise syntax_error("DEFERRABLE")
+        return Pass(render(tokens))
     at = _subject(tokens)
     parameter = tokens[at].value if at < len(tokens) else ""
     if parameter not in DEFAULTS:
+        _check_known(tokens, at)
         return Pass(render(tokens))
     value = tokens[at + 2].value if len(tokens) > at + 2 else ""
+    if parameter in _ONLY_DEFAULT and value in _TRUE:
+        raise not_here(f"{parameter} = {value}")
     if parameter == "enable_case_sensitive_identifier":
 
         async def case_sensitive(engine: Engine) -> str:
@@ -63,10 +84,21 @@ def _renamed(tokens: list[Token], at: int) -> list[Token]:
     return [*tokens[:at], word(_PREFIX + tokens[at].value), *tokens[at + 1 :]]
 
 
+def _check_known(tokens: Sequence[Token], at: int) -> None:
+    """Refuse a parameter of PostgreSQL's that Redshift does not have."""
+    parameter = tokens[at].value if at < len(tokens) else ""
+    dotted = at + 1 < len(tokens) and tokens[at + 1].is_op(".")
+    if parameter and parameter not in _POSTGRESQLS and not dotted:
+        raise SqlError("42704", f'unrecognized configuration parameter "{parameter}"')
+
+
 def show_parameter(tokens: list[Token]) -> Plan:
     """SHOW of a parameter, with Redshift's default where it was never set."""
     parameter = tokens[1].value if len(tokens) == 2 else ""
+    if parameter == "server_version":
+        return Pass("SELECT '8.0.2'::text AS server_version")
     if parameter not in DEFAULTS:
+        _check_known(tokens, 1)
         return Pass(render(tokens))
     default = literal(DEFAULTS[parameter]).text
     custom = literal(_PREFIX + parameter).text

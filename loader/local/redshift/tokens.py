@@ -163,7 +163,8 @@ def render(tokens: Iterable[Token]) -> str:
     glue = True  # no space before the next token
     for token in tokens:
         text = token.text
-        if not glue and text not in (".", ",", ")", "::", ";", "]"):
+        apart = token.kind is Kind.NUMBER and parts and parts[-1] == "."  # ". 1" is not ".1"
+        if apart or (not glue and text not in (".", ",", ")", "::", ";", "]")):
             parts.append(" ")
         parts.append(text)
         glue = text in (".", "(", "::", "[")

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loader.local.redshift.errors import SqlError, not_here
+from loader.local.redshift.errors import SqlError, unsupported
 from loader.local.redshift.plan import Engine
 from loader.local.redshift.refs import Ref, has_alias, relations
 from loader.local.redshift.tokens import Token, literal, name, op, render, tokenize, word
 
 _MAX_DEPTH = 16
+UNQUALIFIED = (
+    "All the relation names inside should be qualified when creating VIEW WITH NO SCHEMA BINDING"
+)
 
 
 def _readable(tokens: Sequence[Token], late: set[str]) -> list[Ref]:
@@ -76,8 +79,7 @@ def check_qualified(body: Sequence[Token]) -> None:
     """
     for ref in relations(body):
         if len(ref.parts) == 1 and not ref.is_system:
-            what = f'unqualified name "{ref.parts[0]}" in a view WITH NO SCHEMA BINDING'
-            raise not_here(what)
+            raise unsupported(UNQUALIFIED)
 
 
 def body_text(body: Sequence[Token]) -> str:

@@ -100,3 +100,59 @@ def test_a_pause_that_is_lifted_changes_nothing(
     thread.join()
     assert result == [None]
     assert session.value(f"SELECT count(*) FROM {schema}.t") == 1
+
+
+def test_a_statement_that_fails_on_purpose(
+    connect: Connect, sql: Sql, schema: str, rules: Rules, tmp_path: Path
+) -> None:
+    sql(f"CREATE TABLE {schema}.t (a int)")
+    marker = tmp_path / "fired"
+    insert = f"INSERT INTO {schema}.t VALUES (1)"
+    rules({"match": f"^INSERT INTO {schema}", "nth": 2, "action": "fail", "code": "XX000",
+           "message": "Disk Full", "detail": "error: Disk Full", "marker": str(marker)})  # fmt: skip
+    session = Sql(connect(autocommit=False))
+    session(insert)
+    assert not marker.exists()
+    fields = session.error(insert)
+    assert (fields["C"], fields["M"], fields["D"]) == ("XX000", "Disk Full", "error: Disk Full")
+    assert marker.exists()
+    assert session.error("SELECT 1")["C"] == "25P02"
+    session.connection.rollback()
+    assert session.value(f"SELECT count(*) FROM {schema}.t") == 0
+
+
+@pytest.mark.parametrize(("when", "rows"), [("before", 0), ("after", 1)])
+def test_an_autocommit_statement_that_fails_on_purpose(
+    connect: Connect, sql: Sql, schema: str, rules: Rules, when: str, rows: int
+) -> None:
+    sql(f"CREATE TABLE {schema}.t (a int)")
+    rules({"match": f"^INSERT INTO {schema}", "when": when, "action": "conflict"})
+    session = Sql(connect())
+    fields = session.error(f"INSERT INTO {schema}.t VALUES (1)")
+    assert (fields["C"], fields["M"]) == ("XX000", "1023")
+    assert fields["D"].startswith("Serializable isolation violation on table - ")
+    assert sql.value(f"SELECT count(*) FROM {schema}.t") == rows
+    rules()
+    session(f"INSERT INTO {schema}.t VALUES (1)")
+
+
+@pytest.mark.parametrize(("when", "rows"), [("before", 0), ("after", 1)])
+def test_a_commit_that_fails_is_over(
+    connect: Connect, sql: Sql, schema: str, rules: Rules, when: str, rows: int
+) -> None:
+    sql(f"CREATE TABLE {schema}.t (a int)")
+    session = Sql(connect())
+    session("BEGIN")
+    session(f"INSERT INTO {schema}.t VALUES (1)")
+    rules({"match": "^commit", "when": when, "action": "conflict"})
+    assert session.error("COMMIT")["M"] == "1023"
+    rules()
+    assert session.value(f"SELECT count(*) FROM {schema}.t") == rows  # not 25P02
+
+
+def test_a_delay_ends_by_itself(connect: Connect, sql: Sql, schema: str, rules: Rules) -> None:
+    sql(f"CREATE TABLE {schema}.t (a int)")
+    rules({"match": f"^INSERT INTO {schema}", "when": "after", "action": "delay", "seconds": 0.05})
+    session = Sql(connect())
+    session(f"INSERT INTO {schema}.t VALUES (1)")
+    assert session.value(f"SELECT count(*) FROM {schema}.t") == 1

@@ -255,3 +255,25 @@ def test_the_program_runs_and_ends_on_sigterm(config: StandInConfig, tmp_path: P
     assert "Traceback" not in log
     with pytest.raises((Error, OSError)):
         connection.cursor().execute("SELECT 1")
+
+
+def test_messages_that_are_none_are_answered(stand_in: StandInThread, connect: Connect) -> None:
+    broken = [
+        (b"P", b"no end"), (b"P", b"name\0SELECT 1"), (b"B", b"\0"), (b"B", b"\0nobody\0\0\0"),
+        (b"D", b""), (b"D", b"X\0"), (b"E", b""), (b"E", b"nowhere\0\0\0\0\0"), (b"C", b"S"),
+        (b"F", b"call"), (b"d", b"data"), (b"Q", b"\xff\0"), (b"Q", b"SELECT (\0"),
+        (b"P", b"\0" + b"(" * 5000 + b"\0\0\0"), (b"Q", b"SELECT " + b"(" * 5000 + b"\0"),
+    ]  # fmt: skip
+    for kind, body in broken:
+        raw = connect()._usock
+        raw.settimeout(20)
+        sync = b"" if kind == b"Q" else b"S\0\0\0\x04"
+        raw.sendall(kind + struct.pack("!I", 4 + len(body)) + body + sync)
+        heard = b""
+        while not heard.endswith((b"\x05I", b"\x05E", b"\x05T")):
+            more = raw.recv(65536)
+            assert more, (kind, body[:20])
+            heard += more
+        assert b"SERROR" in heard, (kind, body[:20], heard)
+        assert b"Traceback" not in heard
+    assert Sql(connect()).value("SELECT 1") == 1

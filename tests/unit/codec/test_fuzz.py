@@ -14,6 +14,7 @@ from loader.codec.contract import Decoded
 from loader.codec.decoders import decoder
 from loader.codec.fields import FormatName
 from loader.codec.schemas import ShippedSchemas
+from loader.codec.spans import Messages
 from tests.fuzz.compare import Batch, Different, Figures, compare
 from tests.fuzz.run import SOURCES, run
 
@@ -44,6 +45,9 @@ class Forgetful:
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         return self._decoder.decode([None if value == EVENT else value for value in values])
+
+    def decode_joined(self, messages: Messages) -> Decoded:
+        return self.decode([messages.value(place) for place in range(len(messages))])
 
 
 def test_a_difference_is_told_with_the_message_that_shows_it() -> None:

@@ -9,6 +9,7 @@ from confluent_kafka import Message
 
 from loader import config
 from loader.consumer.intake import Intake
+from loader.consumer.runs import Collected
 
 A, B = ("t", 0), ("t", 1)
 LIMITS = config.Batch(max_rows=3, max_bytes=2048, max_age=10.0)
@@ -17,13 +18,25 @@ LIMITS = config.Batch(max_rows=3, max_bytes=2048, max_age=10.0)
 def run(place: tuple[str, int], offsets: Iterable[int], size: int = 1) -> list[Message]:
     topic, partition = place
     return [
-        Message(topic=topic, partition=partition, offset=n, key=b"k", value=b"x" * size)
+        Message(
+            topic=topic,
+            partition=partition,
+            offset=n,
+            key=b"k",
+            value=b"x" * size,
+            timestamp=(1, n),
+        )
         for n in offsets
     ]
 
 
-def offsets(intake: Intake, place: tuple[str, int]) -> list[int | None]:
-    return [message.offset() for message in intake.buffers[place].messages]
+def offsets(intake: Intake, place: tuple[str, int]) -> list[int]:
+    """What is held of a partition. It is taken out for that, and put back."""
+    buffer = intake.buffers[place]
+    run, buffer.held = buffer.held.take(), Collected()
+    if len(run):
+        buffer.held.add(run)
+    return list(run.offsets.tolist())
 
 
 @pytest.fixture

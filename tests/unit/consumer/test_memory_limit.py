@@ -9,15 +9,13 @@ from loader.consumer.memory_limit import MemoryWatch, water_marks
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize(
-    ("memory", "high", "low"), [(700, 192, 128), (1000, 342, 228), (400, 42, 28)]
-)
-def test_the_water_marks_grow_with_the_memory(memory: int, high: int, low: int) -> None:
-    assert water_marks(memory * MIB) == (high * MIB, low * MIB)
+@pytest.mark.parametrize(("memory", "high"), [(700, 170), (1000, 320), (450, 45)])
+def test_the_water_marks_grow_with_the_memory(memory: int, high: int) -> None:
+    assert water_marks(memory * MIB) == (high * MIB, high * MIB * 2 // 3)
 
 
 def test_the_least_memory_that_may_be_set_leaves_room_for_a_batch() -> None:
-    high, low = water_marks(384 * MIB)
+    high, low = water_marks(448 * MIB)
     assert high > 20 * MIB
     assert low > 0
 

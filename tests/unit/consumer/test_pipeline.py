@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from confluent_kafka import Message
 
 from loader.consumer.batches import Batch
 from loader.consumer.pipeline import MAX_OF_PARTITION, Pipeline
+from loader.consumer.runs import Run
 from loader.consumer.writer import Prepared, Written
 from loader.errors import NeedsOperator, Unreachable
 from loader.lake.chain import Lost, Won
@@ -75,7 +77,10 @@ def record(batch: Batch) -> CommitRecord:
 
 
 def batch(first: int, partition: int = 0) -> Batch:
-    return Batch("t", partition, first, first + 10, 1, [], 100)
+    message = Message(
+        topic="t", partition=partition, offset=first, key=b"", value=b"x" * 52, timestamp=(1, 0)
+    )
+    return Batch("t", partition, first, first + 10, 1, Run.of([message]))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS pg_stand_in.encoding (
 CREATE TABLE IF NOT EXISTS pg_stand_in.informational_key (
     relid oid NOT NULL, kind text NOT NULL, attnums int2[] NOT NULL
 );
+ALTER TABLE pg_stand_in.informational_key ADD COLUMN IF NOT EXISTS named text;
 CREATE TABLE IF NOT EXISTS pg_stand_in.late_view (relid oid PRIMARY KEY, body text NOT NULL);
 -- Repeats do no harm: each session adds what it meets, in and beside its transaction.
 CREATE TABLE IF NOT EXISTS pg_stand_in.long_name (short text NOT NULL, long text NOT NULL);
@@ -73,7 +74,7 @@ BEGIN
 END $$;
 
 -- attrs: like (relation name), diststyle, distkey, sortstyle, sortkeys [], backup, encodings {},
--- keys [[kind, [columns]]]. Absent keys keep what stands, or the default.
+-- keys [[kind, [columns], name]]. Absent keys keep what stands, or the default.
 CREATE OR REPLACE FUNCTION pg_stand_in.record(rel oid, attrs jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE source oid; entry record;
@@ -116,7 +117,9 @@ BEGIN
         ON CONFLICT (relid, attnum) DO UPDATE SET encoding = excluded.encoding;
     FOR entry IN SELECT value FROM jsonb_array_elements(coalesce(attrs->'keys', '[]')) LOOP
         INSERT INTO pg_stand_in.informational_key
-            SELECT rel, entry.value->>0, array_agg(pg_stand_in.attribute(rel, col))
+            (relid, kind, attnums, named)
+            SELECT rel, entry.value->>0, array_agg(pg_stand_in.attribute(rel, col)),
+                nullif(entry.value->>2, '')
             FROM jsonb_array_elements_text(entry.value->1) col;
     END LOOP;
 END $$;

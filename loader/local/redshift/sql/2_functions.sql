@@ -37,13 +37,25 @@ BEGIN
     RETURN unit;
 END $$;
 
+-- A month's last day plus months is a last day again (AWS docs: DATEADD).
+CREATE OR REPLACE FUNCTION pg_stand_in.months_added(t timestamp, n bigint) RETURNS timestamp
+LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT CASE WHEN extract(day FROM t + interval '1 day') = 1
+        THEN date_trunc('month', t + make_interval(months => n::int))
+             + interval '1 month - 1 day' + t::time
+        ELSE t + make_interval(months => n::int) END $$;
 CREATE OR REPLACE FUNCTION pg_catalog.dateadd(part text, n bigint, t timestamp) RETURNS timestamp
 LANGUAGE sql IMMUTABLE STRICT AS $$
-    SELECT t + CASE pg_stand_in.part(part)
-        WHEN 'quarter' THEN make_interval(months => (3 * n)::int)
-        WHEN 'millisecond' THEN n * interval '1 millisecond'
-        WHEN 'microsecond' THEN n * interval '1 microsecond'
-        ELSE n * ('1 ' || pg_stand_in.part(part))::interval END $$;
+    SELECT CASE pg_stand_in.part(part)
+        WHEN 'millennium' THEN pg_stand_in.months_added(t, 12000 * n)
+        WHEN 'century' THEN pg_stand_in.months_added(t, 1200 * n)
+        WHEN 'decade' THEN pg_stand_in.months_added(t, 120 * n)
+        WHEN 'year' THEN pg_stand_in.months_added(t, 12 * n)
+        WHEN 'quarter' THEN pg_stand_in.months_added(t, 3 * n)
+        WHEN 'month' THEN pg_stand_in.months_added(t, n)
+        WHEN 'millisecond' THEN t + n * interval '1 millisecond'
+        WHEN 'microsecond' THEN t + n * interval '1 microsecond'
+        ELSE t + n * ('1 ' || pg_stand_in.part(part))::interval END $$;
 
 -- Counts the boundaries crossed from a to b, not elapsed units (AWS docs: DATEDIFF).
 CREATE OR REPLACE FUNCTION pg_catalog.datediff(part text, a timestamp, b timestamp) RETURNS bigint

@@ -1,10 +1,23 @@
 -- Redshift's system views with their names, columns and rules (AWS docs: PG_TABLE_DEF, SVV_*, STL_*).
 CREATE OR REPLACE FUNCTION pg_stand_in.row_count(rel oid) RETURNS bigint
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 DECLARE n bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM %s', rel::regclass) INTO n;
     RETURN n;
+END $$;
+
+-- Rows of the fullest slice to those of the emptiest, for a table with a distribution key: the rows
+-- are dealt to two slices by a hash of the key. NULL where one slice has none, as a ratio has none.
+CREATE OR REPLACE FUNCTION pg_stand_in.skew(rel oid, distkey int2) RETURNS numeric
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE ratio numeric;
+BEGIN
+    EXECUTE format(
+        'SELECT max(n) / nullif(CASE count(*) WHEN 2 THEN min(n) ELSE 0 END, 0)::numeric FROM'
+        ' (SELECT count(*) AS n FROM %s GROUP BY hashtext(%I::text) & 1) slices', rel::regclass,
+        (SELECT attname FROM pg_attribute WHERE attrelid = rel AND attnum = distkey)) INTO ratio;
+    RETURN ratio;
 END $$;
 
 CREATE OR REPLACE FUNCTION pg_stand_in.encoding_of(rel oid, att int2, typ oid, temp boolean)
@@ -23,7 +36,11 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS $$
 CREATE OR REPLACE VIEW pg_stand_in.attributes AS
     SELECT c.oid AS relid, n.oid AS nspid, n.nspname::text AS nspname,
         pg_stand_in.full_name(c.relname) AS relname, c.relkind, c.relpersistence = 't' AS temp,
-        a.attnum, pg_stand_in.full_name(a.attname) AS attname, a.atttypid, a.atttypmod,
+        a.attnum, pg_stand_in.full_name(a.attname) AS attname,
+        -- TEXT is what PostgreSQL's functions return; on Redshift it is a VARCHAR.
+        CASE a.atttypid WHEN 'text'::regtype THEN 'varchar'::regtype::oid ELSE a.atttypid END AS atttypid,
+        CASE WHEN a.atttypid IN ('text'::regtype, 'varchar'::regtype) AND a.atttypmod = -1 THEN 65539
+            ELSE a.atttypmod END AS atttypmod,
         a.attnotnull, pg_get_expr(d.adbin, d.adrelid) AS column_default,
         coalesce(a.attnum = r.distkey, false) AS is_distkey,
         coalesce(array_position(r.sortkeys, a.attnum), 0) AS sort_place,
@@ -65,7 +82,10 @@ CREATE OR REPLACE VIEW pg_catalog.svv_columns AS
         NULL::text AS character_set_name, NULL::text AS collation_catalog,
         NULL::text AS collation_schema, NULL::text AS collation_name, NULL::text AS domain_name,
         col_description(relid, attnum) AS remarks
-    FROM pg_stand_in.attributes;
+    FROM pg_stand_in.attributes
+    WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+       OR has_table_privilege(relid, 'SELECT, INSERT, UPDATE, DELETE, REFERENCES, TRUNCATE')
+       OR has_column_privilege(relid, attnum, 'SELECT, UPDATE');
 
 CREATE OR REPLACE VIEW pg_catalog.svv_all_columns AS
     SELECT table_catalog::varchar(128) AS database_name, table_schema::varchar(128) AS schema_name,
@@ -73,53 +93,3 @@ CREATE OR REPLACE VIEW pg_catalog.svv_all_columns AS
         column_default::varchar(4000), is_nullable::varchar(3), data_type::varchar(128),
         character_maximum_length, numeric_precision, numeric_scale, remarks::varchar(256)
     FROM pg_catalog.svv_columns;
-
-CREATE OR REPLACE VIEW pg_catalog.svv_all_tables AS
-    SELECT current_database()::varchar(128) AS database_name, n.nspname::varchar(128) AS schema_name,
-        pg_stand_in.full_name(c.relname)::varchar(128) AS table_name,
-        (CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END)::varchar(128) AS table_type,
-        array_to_string(c.relacl, '~')::varchar(128) AS table_acl,
-        obj_description(c.oid, 'pg_class')::varchar(128) AS remarks
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
-
-CREATE OR REPLACE VIEW pg_catalog.svv_all_schemas AS
-    SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name,
-        nspowner::int AS schema_owner, 'local'::varchar(128) AS schema_type,
-        array_to_string(nspacl, '~')::varchar(128) AS schema_acl, NULL::varchar(128) AS source_database,
-        NULL::varchar(128) AS schema_option
-    FROM pg_namespace WHERE nspname !~ '^pg_(stand_in|toast|temp)';
-
--- What PostgreSQL cannot know (unsorted share, skew, blocks used) is NULL, not a guess.
-CREATE OR REPLACE VIEW pg_catalog.svv_table_info AS
-    SELECT current_database()::text AS database, n.nspname::text AS schema, c.oid AS table_id,
-        pg_stand_in.full_name(c.relname) AS "table",
-        CASE WHEN EXISTS (SELECT 1 FROM pg_stand_in.encoding e WHERE e.relid = c.oid
-                          AND e.encoding <> 'raw') THEN 'Y' ELSE 'Y, AUTO(ENCODE)' END AS encoded,
-        CASE coalesce(r.diststyle, 'AUTO')
-            WHEN 'KEY' THEN format('KEY(%s)', (SELECT pg_stand_in.full_name(attname)
-                FROM pg_attribute WHERE attrelid = c.oid AND attnum = r.distkey))
-            WHEN 'AUTO' THEN 'AUTO(ALL)' ELSE r.diststyle END AS diststyle,
-        CASE WHEN r.sortstyle = 'INTERLEAVED' THEN 'INTERLEAVED'
-            WHEN cardinality(r.sortkeys) > 0 THEN (SELECT pg_stand_in.full_name(attname)
-                FROM pg_attribute WHERE attrelid = c.oid AND attnum = r.sortkeys[1])
-            WHEN coalesce(r.sortstyle, 'AUTO') = 'AUTO' THEN 'AUTO(SORTKEY)' END AS sortkey1,
-        (SELECT max(atttypmod - 4) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
-            AND NOT attisdropped AND atttypid = 'varchar'::regtype)::int AS max_varchar,
-        (SELECT pg_stand_in.encoding_of(c.oid, attnum, atttypid, false) FROM pg_attribute
-            WHERE attrelid = c.oid AND attnum = r.sortkeys[1])::char(32) AS sortkey1_enc,
-        coalesce(cardinality(r.sortkeys), 0) AS sortkey_num,
-        ceil(pg_table_size(c.oid) / 1048576.0)::bigint AS size,
-        NULL::numeric(10,4) AS pct_used, 0::bigint AS empty, NULL::numeric(5,2) AS unsorted,
-        least(999.99, 100.0 * s.n_mod_since_analyze / k.rows)::numeric(5,2) AS stats_off,
-        k.rows::numeric(38,0) AS tbl_rows, NULL::numeric(19,2) AS skew_sortkey1,
-        NULL::numeric(19,2) AS skew_rows, k.rows::numeric(38,0) AS estimated_visible_rows,
-        NULL::text AS risk_event, NULL::numeric(12,2) AS vacuum_sort_benefit,
-        r.created AS create_time
-    FROM pg_class c
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN pg_stand_in.relation r ON r.relid = c.oid
-    LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
-    CROSS JOIN LATERAL pg_stand_in.row_count(c.oid) k(rows)
-    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND k.rows > 0
-      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';

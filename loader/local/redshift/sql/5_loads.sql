@@ -46,7 +46,7 @@ LANGUAGE sql STABLE AS $$
 -- A superuser sees all rows, others their own (AWS docs: Visibility of data in system tables).
 CREATE OR REPLACE FUNCTION pg_stand_in.sees(row_user int) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT rolsuper OR oid::int = row_user FROM pg_roles WHERE rolname = current_user $$;
+    SELECT pg_stand_in.sees_all() OR row_user = pg_stand_in.my_id() $$;
 
 CREATE OR REPLACE VIEW pg_catalog.stl_load_errors AS
     SELECT userid, slice, tbl, starttime, session, query, filename, line_number, colname, type,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loader.local.redshift.errors import SqlError
 from loader.local.redshift.names import POSTGRES_MAX, LongNames, shorten
 from loader.local.redshift.refs import lock_target, relations
-from loader.local.redshift.rewrite import limit_for_top, rewrite
+from loader.local.redshift.rewrite import rewrite
 from loader.local.redshift.tokens import Kind, literal, name, render, split, tokenize
 
 
@@ -129,9 +129,3 @@ def test_lock_target(sql: str, expected: str) -> None:
 )
 def test_rewrite(sql: str, expected: str) -> None:
     assert render(rewrite(tokenize(sql))) == expected
-
-
-def test_top() -> None:
-    assert render(limit_for_top(tokenize("SELECT TOP 5 a FROM t"))) == "SELECT a FROM t LIMIT 5"
-    with pytest.raises(SqlError, match="TOP in a sub-query"):
-        limit_for_top(tokenize("SELECT * FROM (SELECT TOP 5 a FROM t) x"))

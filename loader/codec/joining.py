@@ -1,0 +1,89 @@
+"""Values joined as they come, in memory that grows where it stands and goes back to the system as a whole.
+
+A batch is collected for a while, among others. Were its bytes many small blocks of the heap, they would
+have to be copied together in the end, and would leave holes in the heap when they go.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Final
+
+import numpy as np
+
+from loader.codec.primitives import PADDING
+from loader.codec.spans import MAX_BYTES, Messages
+
+#: Bytes to begin with.
+_FIRST: Final = 1 << 20
+
+
+class Joining:
+    """Values that are added, and taken all at once."""
+
+    def __init__(self) -> None:
+        self._memory: mmap.mmap | None = None
+        self._parts: list[Messages] = []
+        self.size = 0
+
+    def add(self, values: Messages) -> None:
+        """Copy values behind those that are here.
+
+        Raises:
+            ValueError: all together hold 1 GiB or more.
+        """
+        if self.size + values.size > MAX_BYTES // 2:
+            raise ValueError(f"a batch of {self.size + values.size} bytes cannot be decoded")
+        memory = self._room(self.size + values.size + PADDING)
+        start, end = int(values.bounds[0]), int(values.bounds[-1])
+        memory[self.size : self.size + values.size] = values.source[start:end].data
+        # Where they stand now; their own bytes are not needed any more.
+        self._parts.append(Messages(_NOTHING, values.bounds + (self.size - start), values.nulls))
+        self.size += values.size
+
+    def take(self) -> Messages:
+        """All values; nothing is here afterwards."""
+        parts, memory = self._parts, self._room(self.size + PADDING)
+        memory[self.size : self.size + PADDING] = bytes(PADDING)
+        source = np.frombuffer(memory, np.uint8, self.size + PADDING)
+        # Compiled code is made for one kind of array: that of `Messages.join`.
+        source.flags.writeable = False
+        nulls = None
+        if any(part.nulls is not None for part in parts):
+            nulls = np.concatenate(
+                [np.zeros(len(p), np.bool_) if p.nulls is None else p.nulls for p in parts]
+            )
+        bounds = np.concatenate([np.zeros(1, np.int64), *(part.bounds[1:] for part in parts)])
+        self._memory, self._parts, self.size = None, [], 0
+        return Messages(source, bounds, nulls)
+
+    def _room(self, wanted: int) -> mmap.mmap:
+        """Memory of at least so many bytes, with what is here."""
+        have = 0 if self._memory is None else len(self._memory)
+        if self._memory is None or have < wanted:
+            grown = max(wanted, 2 * have, _FIRST)
+            if self._memory is None:
+                self._memory = _mapped(grown)
+            else:
+                self._memory = _resized(self._memory, grown)
+        return self._memory
+
+
+def _mapped(size: int) -> mmap.mmap:
+    # Private: what is shared cannot grow, its end could not be touched.
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def _resized(memory: mmap.mmap, size: int) -> mmap.mmap:
+    try:
+        memory.resize(size)
+    except (SystemError, OSError):
+        # Only Linux moves pages instead of bytes.
+        grown = _mapped(size)
+        grown[: len(memory)] = memory[:]
+        memory.close()
+        return grown
+    return memory
+
+
+_NOTHING: Final = np.empty(0, np.uint8)

@@ -1,0 +1,1 @@
+select event_id, user_id, "time", lower(path) as path from {{ source('loader', 'pageviews') }}

@@ -1,0 +1,1 @@
+"""What Amazon Redshift answers, statement by statement; held against the stand-in or a cluster."""

@@ -1,0 +1,112 @@
+"""Queries that Redshift takes and PostgreSQL does not, and what they give."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tests.conformance.case import accepted, gives, not_here
+
+SELECT = "AWS docs: SELECT"
+LISTAGG = "AWS docs: LISTAGG"
+QUALIFY = "AWS docs: QUALIFY clause"
+TOP = "AWS docs: TOP"
+LATE = "AWS docs: CREATE VIEW"
+
+CASES = (
+    gives("SELECT LISTAGG(d, '-') WITHIN GROUP (ORDER BY b DESC) FROM n", ("x-y-x",), source=LISTAGG),
+    gives("SELECT LISTAGG(DISTINCT d, ',') WITHIN GROUP (ORDER BY d) FROM n", ("x,y",),
+          source=LISTAGG),
+    gives("SELECT a, LISTAGG(b) WITHIN GROUP (ORDER BY b) FROM n GROUP BY a ORDER BY a",
+          (1, "1020"), (2, "30"), source=LISTAGG),
+    gives("SELECT TOP 2 b FROM n ORDER BY b", (10,), (20,), source=TOP),
+    gives("SELECT DISTINCT TOP 1 a FROM n ORDER BY a", (1,), source=TOP),
+    gives("SELECT * FROM (SELECT TOP 1 b FROM n ORDER BY b DESC) q", (30,), source=TOP),
+    gives("SELECT count(*) FROM n WHERE b IN (SELECT TOP 2 b FROM n ORDER BY b)", (2,), source=TOP),
+    gives("SELECT a FROM n MINUS SELECT 2", (1,), source="AWS docs: UNION, INTERSECT, and EXCEPT"),
+    gives("SELECT a, b FROM n QUALIFY ROW_NUMBER() OVER (PARTITION BY a ORDER BY b DESC) = 1 "
+          "ORDER BY a", (1, 20), (2, 30), source=QUALIFY),
+    gives("SELECT * FROM n QUALIFY ROW_NUMBER() OVER (PARTITION BY d ORDER BY b) = 1 ORDER BY b",
+          (1, 10, Decimal("1.50"), "x"), (1, 20, Decimal("2.50"), "y"), source=QUALIFY),
+    gives("SELECT n.*, ROW_NUMBER() OVER (ORDER BY b) AS r FROM n WHERE a = 1 QUALIFY r = 2",
+          (1, 20, Decimal("2.50"), "y", 2), source=QUALIFY),
+    gives("SELECT q.b FROM (SELECT b FROM n QUALIFY RANK() OVER (ORDER BY b) = 3) q", (30,),
+          source=QUALIFY),
+    gives("SELECT b + 1 AS c FROM n QUALIFY SUM(b) OVER (ORDER BY b ROWS UNBOUNDED PRECEDING) > 20 "
+          "ORDER BY c LIMIT 1", (21,), source=QUALIFY),
+    gives("SELECT APPROXIMATE COUNT(DISTINCT a) FROM n", (2,), source="AWS docs: COUNT function"),
+    gives("SELECT MEDIAN(b) FROM n", (20.0,), source="AWS docs: MEDIAN"),
+    gives("SELECT b, RATIO_TO_REPORT(b) OVER (PARTITION BY a) FROM n WHERE a = 2", (30, 1.0),
+          source="AWS docs: RATIO_TO_REPORT"),
+    gives("SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY b) FROM n", (20.0,),
+          source="AWS docs: PERCENTILE_CONT"),
+    gives("SELECT a, SUM(b) FROM n GROUP BY ROLLUP (a) ORDER BY 1", (1, 30), (2, 30), (None, 60),
+          source="AWS docs: GROUP BY clause"),
+    gives("SELECT b FROM n ORDER BY c NULLS FIRST LIMIT 1", (30,), source="AWS docs: ORDER BY"),
+    gives("SELECT FIRST_VALUE(b) OVER (PARTITION BY a ORDER BY b ROWS BETWEEN UNBOUNDED PRECEDING "
+          "AND UNBOUNDED FOLLOWING) FROM n WHERE b = 20", (20,), source="AWS docs: FIRST_VALUE"),
+    gives("WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 3) "
+          "SELECT i FROM r ORDER BY i", (1,), (2,), (3,), source="AWS docs: WITH clause"),
+    gives("SELECT n1.b FROM n n1 LEFT JOIN n n2 USING (b) WHERE n2.a = 2", (30,), source=SELECT),
+    gives("SELECT COUNT(*) FROM generate_series(1, 3)", (3,),
+          source="AWS docs: Leader node-only functions"),
+    gives("SELECT a FROM x", (1,), before=("SELECT TOP 1 a INTO TEMP x FROM n ORDER BY a",),
+          source="AWS docs: SELECT INTO", name="SELECT INTO"),
+    gives("SELECT MAX(b) FROM n WHERE d = 'x'",
+          (30,), source=SELECT),
+    gives("SELECT CASE WHEN a = 1 THEN 'one' END FROM n WHERE b = 10", ("one",), source=SELECT),
+    gives("SELECT INTERVAL '1 day' + DATE '2026-01-01' = TIMESTAMP '2026-01-02'", (True,),
+          source="AWS docs: Interval literals"),
+    accepted("EXPLAIN SELECT a FROM n", source="AWS docs: EXPLAIN"),
+    accepted("EXPLAIN VERBOSE DELETE FROM n", source="AWS docs: EXPLAIN"),
+    accepted("DECLARE c CURSOR FOR SELECT a FROM n", "FETCH FORWARD 2 FROM c", "CLOSE c",
+             source="AWS docs: DECLARE", name="a cursor"),
+    accepted("PREPARE p (int) AS SELECT a FROM n WHERE a = $1", "EXECUTE p (1)", "DEALLOCATE p",
+             source="AWS docs: PREPARE", name="PREPARE and EXECUTE"),
+    gives("SELECT a + 1 AS x, x * 2 AS y, y + 1 AS z FROM n WHERE b = 10", (2, 4, 5),
+          source="AWS docs: SELECT list", name="an alias used further on in the list"),
+    gives("SELECT b AS a, a AS c FROM n WHERE b = 30", (30, 2), source="AWS docs: SELECT list",
+          name="a column goes before an alias"),
+    # Late-binding views
+    gives("SELECT a FROM @schema@.w ORDER BY a", (1,), (1,), (2,), source=LATE,
+          before=("CREATE VIEW @schema@.w AS SELECT a FROM @schema@.n WITH NO SCHEMA BINDING",),
+          name="a late-binding view"),
+    accepted("CREATE VIEW w AS SELECT a FROM @schema@.absent WITH NO SCHEMA BINDING", source=LATE,
+             name="a late-binding view of nothing yet"),
+    gives("SELECT a FROM w", (7,), source=LATE, block=False,
+          before=("CREATE TABLE x (a int)",
+                  "CREATE VIEW w AS SELECT a FROM @schema@.x WITH NO SCHEMA BINDING",
+                  "DROP TABLE x", "CREATE TABLE x (a int, b int)", "INSERT INTO x VALUES (7, 8)"),
+          name="a late-binding view over a table made anew"),
+    gives("SELECT a FROM w", (7,), source=LATE, block=False,
+          before=("CREATE TABLE x (a int)", "CREATE TABLE y (a int)", "INSERT INTO y VALUES (7)",
+                  "CREATE VIEW w AS SELECT a FROM @schema@.x WITH NO SCHEMA BINDING",
+                  "ALTER TABLE x RENAME TO z", "ALTER TABLE y RENAME TO x"),
+          name="a late-binding view follows the name"),
+    gives("SELECT a FROM w", (1,), source=LATE, block=False,
+          before=("CREATE TABLE x (a int)", "INSERT INTO x VALUES (1)", "CREATE TABLE y (a int)",
+                  "CREATE VIEW w AS SELECT a FROM x",
+                  "ALTER TABLE x RENAME TO z", "ALTER TABLE y RENAME TO x"),
+          name="a bound view follows the table"),
+    not_here("SELECT * EXCLUDE", "SELECT * EXCLUDE (a) FROM n"),
+    not_here("PIVOT", "SELECT * FROM n PIVOT (SUM(b) FOR d IN ('x', 'y'))"),
+    not_here("UNPIVOT", "SELECT * FROM n UNPIVOT (v FOR k IN (a, b))"),
+    not_here("GROUP BY ALL", "SELECT a, SUM(b) FROM n GROUP BY ALL"),
+    not_here("CONNECT BY", "SELECT a FROM n CONNECT BY PRIOR a = b"),
+    not_here("QUALIFY with SELECT * of several relations",
+             "SELECT * FROM n, s QUALIFY ROW_NUMBER() OVER (ORDER BY a) = 1"),
+    not_here("TOP beside a set operation", "SELECT TOP 1 a FROM n UNION SELECT 2"),
+    not_here("LISTAGG as a window function",
+             "SELECT LISTAGG(d) WITHIN GROUP (ORDER BY b) OVER (PARTITION BY a) FROM n"),
+    not_here("array or PartiQL navigation", "CREATE TABLE x (v super)", "SELECT v[0] FROM x"),
+    not_here("ARRAY() of SUPER values", "SELECT ARRAY(1, 2)"),
+    not_here("TRY_CAST", "SELECT TRY_CAST('x' AS int)"),
+    not_here("IGNORE NULLS", "SELECT LAG(b) IGNORE NULLS OVER (ORDER BY a) FROM n"),
+    not_here("WITHIN GROUP ... OVER",
+             "SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY b) OVER (PARTITION BY a) FROM n"),
+    not_here("function CHECKSUM", "SELECT CHECKSUM(a) FROM n"),
+    not_here("function ST_POINT", "SELECT ST_Point(1, 2)"),
+    not_here("function HLL", "SELECT HLL(a) FROM n"),
+    not_here("function SPLIT_TO_ARRAY", "SELECT SPLIT_TO_ARRAY('a|b', '|')"),
+    not_here("a column list in a view WITH NO SCHEMA BINDING",
+             "CREATE VIEW w (z) AS SELECT a FROM @schema@.n WITH NO SCHEMA BINDING"),
+)  # fmt: skip
