@@ -91,7 +91,7 @@ class Case:
             in the search path. Otherwise each statement is its own transaction and the case has an
             empty schema for itself, first in the search path.
         client: the only client that it is for; empty for all of them.
-        objects: files to be there under :data:`S3`, by key.
+        objects: files to be there under :data:`S3`, by key; :data:`S3` in one is filled in.
     """
 
     name: str

@@ -150,7 +150,7 @@ class Runner:
             return Outcome(case, self._name, skipped="no S3 given")
         for key, body in case.objects:
             assert self._lake is not None
-            self._lake.put(key, body)
+            self._lake.put(key, body.replace(S3.encode(), self._lake.prefix.encode()))
         if case.block:
             self._must("BEGIN")
             try:

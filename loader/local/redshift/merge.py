@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loader.local.redshift.errors import SqlError, syntax_error, unsupported
-from loader.local.redshift.plan import Engine, Script
+from loader.local.redshift.plan import Engine, Script, Write
 from loader.local.redshift.refs import dotted, name_end
+from loader.local.redshift.regions import before_write, note_merge
 from loader.local.redshift.tokens import Token, closing, literal, render
 
 _END = "syntax error at end of input"
@@ -156,8 +157,11 @@ def remove_duplicates(merge: Merge) -> Script:
             await engine.run("SHOW server_version")  # LOCK wants to be second in a pipeline
         await engine.run(f"LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")
         await engine.run(source_check(merge))
+        write = Write(target, bulk=False, merge=True)
+        await before_write(write, engine)
         for command in (check, delete, insert):
             await engine.run(command)
+        await note_merge(write, engine)
         return "MERGE"
 
     return Script(action)

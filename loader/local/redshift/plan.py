@@ -104,8 +104,8 @@ class Pass:
         lock: relation to lock first, since writes hold a table lock on Redshift; empty for none.
         copy_state: the text reads ``pg_last_copy_count`` or another memory of the session's loads.
         late_bound: views were expanded, so the text holds only until one of them changes.
-        check: a query to run first, that fails where the statement may not run; empty for none.
         write: the table that it writes, whose rows have to be noted behind it.
+        check: a query to run first, that fails where the statement may not run; empty for none.
     """
 
     sql: str

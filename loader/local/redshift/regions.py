@@ -51,12 +51,18 @@ async def note_write(write: Write, tag: str, engine: Engine) -> None:
     if not rows.isdigit() or rows == "0":
         return
     if kind == "MERGE":
-        await engine.run(f"SELECT pg_stand_in.note_merge({oid}, {rows})")
+        await note_merge(write, engine)
         return
     numbers = {"INSERT": f"{rows}, 0, 0", "UPDATE": f"0, {rows}, 0", "DELETE": f"0, 0, {rows}"}
     if kind in numbers:
         bulk = str(write.bulk).lower()
         await engine.run(f"SELECT pg_stand_in.note_write({oid}, {bulk}, {numbers[kind]})")
+
+
+async def note_merge(write: Write, engine: Engine) -> None:
+    """Note what a MERGE did since :func:`before_write`, by PostgreSQL's own counters."""
+    oid = f"to_regclass({literal(write.table).text})"
+    await engine.run(f"SELECT pg_stand_in.note_merge({oid})")
 
 
 async def note_made(table: str, engine: Engine) -> None:

@@ -346,6 +346,11 @@ class Session:
         if plan.write is not None:
             await before_write(plan.write, self)
 
+    async def _written(self, plan: Pass) -> None:
+        """Note what a write wrote, in its own transaction."""
+        if plan.write is not None:
+            await note_write(plan.write, self._tag, self)
+
     async def _lock(self, sql: str) -> None:
         """Lock a table, unless the user may only update some of its columns.
 
@@ -369,11 +374,6 @@ class Session:
                 await self.run(f"ROLLBACK TO SAVEPOINT {point}")
         if point and self.in_transaction:
             await self.run(f"RELEASE SAVEPOINT {point}")
-
-    async def _written(self, plan: Pass) -> None:
-        """Note what a write wrote, in its own transaction."""
-        if plan.write is not None:
-            await note_write(plan.write, self._tag, self)
 
     def _prepared(self, name: str) -> Prepared:
         try:

@@ -86,11 +86,7 @@ def query(tokens: Sequence[Token]) -> Pass:
     copy_state = any(token.is_word(*_COPY_STATE) for token in tokens)
     sql = render(clauses(rewrite(to_shims(tokens))))
     return Pass(
-        sql,
-        lock_target(tokens),
-        copy_state,
-        check=_view_check(tokens),
-        write=write_of(tokens),
+        sql, lock_target(tokens), copy_state, check=_view_check(tokens), write=write_of(tokens)
     )
 
 

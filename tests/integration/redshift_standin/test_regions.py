@@ -199,7 +199,7 @@ def test_skew(t: Table) -> None:
     assert 1 <= rows < 2
     assert key == 1  # both columns have eight bytes
     t.sql("UPDATE t SET id = 7")
-    assert t.info("skew_rows") == [100]
+    assert t.info("skew_rows") == [None]  # one slice has nothing
 
 
 def test_merge_counts_what_it_did(t: Table) -> None:

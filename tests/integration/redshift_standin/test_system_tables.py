@@ -201,7 +201,7 @@ def test_table_info_from_real_counts(sql: Sql, schema: str) -> None:
             ' WHERE "schema" = %s', schema,
         )
     }  # fmt: skip
-    assert found["even"] == [150, 300, 1, 1]
+    assert found["even"] == [200, 300, 1, 1]  # deleted rows are on disk until VACUUM
     assert 1 <= found["keyed"][3] < 2
     assert found["skewed"][3] > found["keyed"][3]
 

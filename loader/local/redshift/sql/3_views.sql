@@ -93,38 +93,3 @@ CREATE OR REPLACE VIEW pg_catalog.svv_all_columns AS
         column_default::varchar(4000), is_nullable::varchar(3), data_type::varchar(128),
         character_maximum_length, numeric_precision, numeric_scale, remarks::varchar(256)
     FROM pg_catalog.svv_columns;
-
--- What PostgreSQL cannot know (unsorted share, skew, blocks used) is NULL, not a guess.
-CREATE OR REPLACE VIEW pg_catalog.svv_table_info AS
-    SELECT current_database()::text AS database, n.nspname::text AS schema, c.oid AS table_id,
-        pg_stand_in.full_name(c.relname) AS "table",
-        CASE WHEN EXISTS (SELECT 1 FROM pg_stand_in.encoding e WHERE e.relid = c.oid
-                          AND e.encoding <> 'raw') THEN 'Y' ELSE 'Y, AUTO(ENCODE)' END AS encoded,
-        CASE coalesce(r.diststyle, 'AUTO')
-            WHEN 'KEY' THEN format('KEY(%s)', (SELECT pg_stand_in.full_name(attname)
-                FROM pg_attribute WHERE attrelid = c.oid AND attnum = r.distkey))
-            WHEN 'AUTO' THEN 'AUTO(ALL)' ELSE r.diststyle END AS diststyle,
-        CASE WHEN r.sortstyle = 'INTERLEAVED' THEN 'INTERLEAVED'
-            WHEN cardinality(r.sortkeys) > 0 THEN (SELECT pg_stand_in.full_name(attname)
-                FROM pg_attribute WHERE attrelid = c.oid AND attnum = r.sortkeys[1])
-            WHEN coalesce(r.sortstyle, 'AUTO') = 'AUTO' THEN 'AUTO(SORTKEY)' END AS sortkey1,
-        (SELECT max(atttypmod - 4) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
-            AND NOT attisdropped AND atttypid = 'varchar'::regtype)::int AS max_varchar,
-        (SELECT pg_stand_in.encoding_of(c.oid, attnum, atttypid, false) FROM pg_attribute
-            WHERE attrelid = c.oid AND attnum = r.sortkeys[1])::char(32) AS sortkey1_enc,
-        coalesce(cardinality(r.sortkeys), 0) AS sortkey_num,
-        ceil(pg_table_size(c.oid) / 1048576.0)::bigint AS size,
-        NULL::numeric(10,4) AS pct_used, 0::bigint AS empty, NULL::numeric(5,2) AS unsorted,
-        least(999.99, 100.0 * s.n_mod_since_analyze / k.rows)::numeric(5,2) AS stats_off,
-        k.rows::numeric(38,0) AS tbl_rows, NULL::numeric(19,2) AS skew_sortkey1,
-        CASE r.diststyle WHEN 'KEY' THEN pg_stand_in.skew(c.oid, r.distkey) WHEN 'EVEN' THEN 1 END
-            ::numeric(19,2) AS skew_rows, k.rows::numeric(38,0) AS estimated_visible_rows,
-        NULL::text AS risk_event, NULL::numeric(12,2) AS vacuum_sort_benefit,
-        r.created AS create_time
-    FROM pg_class c
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN pg_stand_in.relation r ON r.relid = c.oid
-    LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
-    CROSS JOIN LATERAL pg_stand_in.row_count(c.oid) k(rows)
-    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND k.rows > 0
-      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';

@@ -218,7 +218,7 @@ END $$;
 -- ALTER TABLE APPEND: what source and target must have in common, then the rows move.
 CREATE OR REPLACE FUNCTION pg_stand_in.append(target oid, source oid, mode text) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE pair record; shared text; wrong text;
+DECLARE pair record; shared text; wrong text; moved bigint;
 BEGIN
     IF target = source OR EXISTS (SELECT 1 FROM pg_class WHERE oid IN (target, source)
             AND (relkind <> 'r' OR relpersistence = 't')) THEN
@@ -265,6 +265,10 @@ BEGIN
     EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM %s', target::regclass, shared, shared,
                    source::regclass);
     EXECUTE format('DELETE FROM %s', source::regclass);
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    -- Blocks come as they are; the source's room comes back with VACUUM DELETE ONLY.
+    PERFORM pg_stand_in.note_write(target, false, moved, 0, 0);
+    PERFORM pg_stand_in.note_write(source, false, 0, 0, moved);
 END $$;
 
 -- The average of integers is an integer (AWS docs: AVG).

@@ -102,7 +102,7 @@ RETURNS bigint[] LANGUAGE sql VOLATILE AS $$
 CREATE OR REPLACE FUNCTION pg_stand_in.before_merge(rel oid)
 RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT set_config('stand_in.before_merge', pg_stand_in.tuple_counts(rel)::text, true) $$;
-CREATE OR REPLACE FUNCTION pg_stand_in.note_merge(rel oid, n bigint)
+CREATE OR REPLACE FUNCTION pg_stand_in.note_merge(rel oid)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     was bigint[] := coalesce(nullif(current_setting('stand_in.before_merge', true), ''), '{0,0,0}');
@@ -220,22 +220,6 @@ BEGIN
         SELECT count(*) FROM o, top WHERE o.k < greatest(top.k, o.before)
         $sql$, key, rel::regclass) INTO out_of_place USING rel;
     RETURN round(100.0 * out_of_place / greatest(was.total, 1), 2);
-END $$;
-
--- Rows of the fullest slice over rows of the emptiest, two slices (AWS docs: SVV_TABLE_INFO).
-CREATE OR REPLACE FUNCTION pg_stand_in.skew_rows(rel oid) RETURNS numeric(19,2)
-LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
-DECLARE key name; style text; n bigint[];
-BEGIN
-    SELECT a.attname, r.diststyle INTO key, style FROM pg_stand_in.relation r
-        LEFT JOIN pg_attribute a ON a.attrelid = r.relid AND a.attnum = r.distkey
-        WHERE r.relid = rel;
-    IF key IS NULL THEN
-        RETURN CASE WHEN style = 'EVEN' THEN 1 END;
-    END IF;
-    EXECUTE format('SELECT array[count(*) FILTER (WHERE s = 0), count(*) FILTER (WHERE s = 1)]'
-        ' FROM (SELECT (hashtext(%I::text) & 1) AS s FROM %s) q', key, rel::regclass) INTO n;
-    RETURN least(100, round(greatest(n[1], n[2])::numeric / greatest(least(n[1], n[2]), 1), 2));
 END $$;
 
 -- Size of the widest column that is no sort key over the size of the first sort key.

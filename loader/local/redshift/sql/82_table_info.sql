@@ -26,7 +26,8 @@ CREATE OR REPLACE VIEW pg_catalog.svv_table_info AS
         pg_stand_in.stats_off(c.oid, k.rows)::numeric(5,2) AS stats_off,
         (k.rows + g.deleted)::numeric(38,0) AS tbl_rows,
         pg_stand_in.skew_sortkey1(c.oid)::numeric(19,2) AS skew_sortkey1,
-        pg_stand_in.skew_rows(c.oid)::numeric(19,2) AS skew_rows,
+        CASE r.diststyle WHEN 'KEY' THEN pg_stand_in.skew(c.oid, r.distkey) WHEN 'EVEN' THEN 1 END
+            ::numeric(19,2) AS skew_rows,
         k.rows::numeric(38,0) AS estimated_visible_rows, NULL::text AS risk_event,
         pg_stand_in.sort_benefit(c.oid)::numeric(12,2) AS vacuum_sort_benefit, r.created AS create_time
     FROM pg_class c
