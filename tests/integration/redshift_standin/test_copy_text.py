@@ -93,7 +93,7 @@ def at(hour: int, minute: int = 0, second: int = 0, micro: int = 0) -> dt.dateti
         ("a varchar(9)", b"a\xffb\n", "ACCEPTINVCHARS", [["a?b"]]),
         ("a varchar(9)", b"a\xff\xfeb\n", "ACCEPTINVCHARS AS '!'", [["a!!b"]]),
         ("a varchar(9)", "äb\n".encode("utf-16-le"), "ENCODING UTF16LE", [["äb"]]),
-        ("a varchar(9)", gzip.compress(b"zip\n"), "GZIP", [["zip"]]),
+        ("a varchar(9)", gzip.compress(b"zip\n", mtime=0), "GZIP", [["zip"]]),
         ("a varchar(9)", pa.compress(b"zst\n", "zstd", asbytes=True), "ZSTD", [["zst"]]),
         ("a decimal(6,2), b decimal(6,2)", "1.239|-1.239\n", "", [[Decimal("1.23"), Decimal("-1.23")]]),
         ("a decimal(6,2)", "1.235\n", "ROUNDEC", [[Decimal("1.24")]]),
