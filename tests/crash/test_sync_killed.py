@@ -93,8 +93,8 @@ def add(lake: LakeWriter, truth: Truth, seed: int) -> None:
     [
         ("COPY", 2, "after"),
         ("INSERT INTO", 3, "after"),
-        ("COMMIT", 2, "before"),
-        ("COMMIT", 2, "after"),
+        ("COMMIT", 1, "before"),
+        ("COMMIT", 1, "after"),
         ("ALTER TABLE", 1, "after"),
     ],
 )
