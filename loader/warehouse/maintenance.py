@@ -39,6 +39,8 @@ class Health:
         rows: rows on disk, deleted ones included.
         visible: rows that a query sees.
         unsorted: percent of rows outside the sorted region.
+        benefit: percent by which scans would gain from sorting them. What is inserted in the order of
+            its time lies outside the region too, and gains nothing.
         stale: percent by which its statistics are off.
     """
 
@@ -47,6 +49,7 @@ class Health:
     rows: int = 0
     visible: int | None = None
     unsorted: float | None = None
+    benefit: float | None = None
     stale: float | None = None
 
 
@@ -97,9 +100,15 @@ def read_health(warehouse: Warehouse) -> dict[str, Health] | None:
         return None
     return {
         str(name): Health(
-            str(name), int(size or 0), int(total or 0), _whole(visible), _share(uns), _share(stale)
+            str(name),
+            int(size or 0),
+            int(total or 0),
+            _whole(visible),
+            _share(unsorted),
+            _share(benefit),
+            _share(stale),
         )
-        for name, size, total, visible, uns, stale in rows
+        for name, size, total, visible, unsorted, benefit, stale in rows
     }
 
 
@@ -120,7 +129,9 @@ def steps(health: Iterable[Health]) -> list[Step]:
             deleted = 100.0 * (table.rows - table.visible) / table.rows
         if deleted > DELETED_PERCENT:
             wanted.append(Step(table.table, "vacuum delete", f"{deleted:.1f} % of rows deleted"))
-        if table.unsorted is not None and table.unsorted > UNSORTED_PERCENT:
+        if (table.unsorted or 0) > UNSORTED_PERCENT and (
+            table.benefit is None or table.benefit > 0
+        ):
             wanted.append(Step(table.table, "vacuum sort", f"{table.unsorted:.1f} % unsorted"))
         if table.stale is not None and table.stale > STATISTICS_PERCENT:
             wanted.append(Step(table.table, "analyze", f"statistics {table.stale:.1f} % off"))

@@ -18,9 +18,11 @@ from loader.warehouse.system import TableHealth
 def test_only_what_needs_it_is_done_and_room_goes_first() -> None:
     found = steps(
         [
-            Health("good", 10, 1000, 960, 4.9, 9.9),
+            Health("good", 10, 1000, 960, 4.9, 50.0, 9.9),
             Health("silent", 10, 1000),
-            Health("bad", 10, 1000, 900, 20.0, 30.0),
+            # Inserted in the order of its time: unsorted by the count, and in order all the same.
+            Health("in order", 10, 1000, 1000, 80.0, 0.0, 0.0),
+            Health("bad", 10, 1000, 900, 20.0, 3.0, 30.0),
         ]
     )
     assert found == [
@@ -48,7 +50,7 @@ class Server:
             if self.refuses == "svv_table_info":
                 raise StatementRefused("permission denied", sqlstate="42501")
             rows: tuple[tuple[Any, ...], ...] = tuple(
-                (name, 1, 100, 50, 50, 50) for name in ("a", "theirs")
+                (name, 1, 100, 50, 50, 50, 50) for name in ("a", "theirs")
             )
             return Answer(rows)
         if self.refuses and text.startswith(self.refuses):
