@@ -57,8 +57,9 @@ def configure(
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if verbose else logging.INFO
         ),
-        # A line and its end in one write: workers share their supervisor's stderr.
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        # Asked for at each line: whoever puts another stream in its place (a test does) wants the lines
+        # there. A line and its end in one write: workers share their supervisor's stderr.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])

@@ -248,6 +248,7 @@ CASES = (
           ("COPY from anything but S3", "COPY t FROM 'dynamodb://t' @auth@"),
           ("UNLOAD of format JSON", "UNLOAD ('SELECT 1') TO '@s3@/un/j' @auth@ JSON"),
           ("UNLOAD ... FIXEDWIDTH", "UNLOAD ('SELECT 1') TO '@s3@/un/f' @auth@ FIXEDWIDTH '1:2'"),
-          ("UNLOAD of encrypted files", "UNLOAD ('SELECT 1') TO '@s3@/un/e' @auth@ ENCRYPTED"),
+          ("UNLOAD with a key of one's own",
+         "UNLOAD ('SELECT 1') TO '@s3@/un/e' @auth@ KMS_KEY_ID 'k' ENCRYPTED"),
       )),
 )  # fmt: skip

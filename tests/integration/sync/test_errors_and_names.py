@@ -114,7 +114,12 @@ def folded(name: str) -> str:
 @example("select", "order", "")
 @example("é" * 63, 'a"b""c', "$1 %s :x ?")
 @example("x" * 127, "{}", "\\'; --")
-@given(HOSTILE, HOSTILE, st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+# A table whose name begins with # is a temporary one (AWS docs: CREATE TABLE).
+@given(
+    HOSTILE.filter(lambda name: name[0] != "#"),
+    HOSTILE,
+    st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+)
 @hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from loader import config, logs
@@ -103,6 +104,15 @@ def history(admin: RedshiftSession) -> str:
     return "\n".join(text)
 
 
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """Logs are set up for one test only."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("own_logs")
 def test_logs_errors_and_history(
     document: dict[str, Any],
     secrets: Secrets,
