@@ -109,7 +109,6 @@ CASES = (
             "NOT NULL column without DEFAULT must be included in column list", "observed"),
     refused("COPY t (id, extra) FROM '@s3@/none' @auth@ FORMAT PARQUET", "42703",
             'column "extra" of relation "t" does not exist', "observed"),
-    refused("COPY t FROM STDIN", "42601", "…", COPY, inferred="text"),
     refused("COPY (SELECT 1) TO STDOUT", "42601", "…", COPY, inferred="text"),
     refused("COPY t FROM '@s3@/none' @auth@ CSV ESCAPE", "0A000", "…", FORMATS, inferred="code, text"),
     refused("COPY t FROM '@s3@/none' @auth@ CSV REMOVEQUOTES", "0A000", "…", FORMATS,
@@ -248,7 +247,7 @@ CASES = (
           ("COPY from anything but S3", "COPY t FROM 'dynamodb://t' @auth@"),
           ("UNLOAD of format JSON", "UNLOAD ('SELECT 1') TO '@s3@/un/j' @auth@ JSON"),
           ("UNLOAD ... FIXEDWIDTH", "UNLOAD ('SELECT 1') TO '@s3@/un/f' @auth@ FIXEDWIDTH '1:2'"),
-          ("UNLOAD with a key of one's own",
-         "UNLOAD ('SELECT 1') TO '@s3@/un/e' @auth@ KMS_KEY_ID 'k' ENCRYPTED"),
+          ("UNLOAD of files encrypted with a key of the user's",
+           "UNLOAD ('SELECT 1') TO '@s3@/un/e' @auth@ KMS_KEY_ID 'k' ENCRYPTED"),
       )),
 )  # fmt: skip
