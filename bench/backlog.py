@@ -1,37 +1,32 @@
 """``./scripts/bench backlog``: what memory a backlog takes, and whether a larger one takes more.
 
-One stack, one topic: first with a million messages, then with many more behind them. Each time a new lake
-and a new group read all of it, with the default settings, and the resident memory of every worker is
-sampled. Prints the peaks; ``--plot FILE.svg`` draws the long run.
+One stack, one topic: first with a million messages (or half of them, where few are asked for), then with
+many more behind them. Each time a new lake and a new group read all of it, with the default settings,
+and the resident memory of every worker is sampled. Prints the peaks; ``--plot FILE.svg`` draws the long run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import tomli_w
 from rich.console import Console
 
-from bench.measure import python
+from bench.entry import run_main
+from bench.measure import LOADER, run
 from bench.plot import Line, plot
+from bench.topics import into_own_lake, make, send
 from loader.config import load
-from loader.local.environment import Environment, settings
-from loader.local.kafka_broker import TOPICS, create_topics
-from loader.local.simulate import simulate
-from loader.local.simulator.options import TrafficOptions
 from loader.local.stack import Stack
 
-_STRIDE_SECONDS = 0.25
 _FIRST = 1_000_000
 
 
@@ -50,7 +45,7 @@ class Run:
         return max(mib for series in self.resident.values() for _, mib in series)
 
 
-def main(argv: list[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./scripts/bench backlog", description=__doc__)
     parser.add_argument("--events", type=int, default=20_000_000, help="default 20 M")
     parser.add_argument("--format", choices=("json", "avro"), default="json")
@@ -58,17 +53,20 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--plot", type=Path, help="draw the long run here, as SVG")
     parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
     given = parser.parse_args(argv)
+    if given.events < 2 or given.workers < 1:
+        parser.error("--events must be 2 or more, and --workers 1 or more")
+    first = min(_FIRST, given.events // 2)
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="heap-loader-bench-") as name:
         folder = Path(name)
         stack = Stack.open(folder / "stack")
         try:
             environment = stack.up()
-            document = topics(environment, "backlog", given.format)
+            document = make(environment, "backlog", given.format)
             runs = []
-            for seed, events in ((1, _FIRST), (2, given.events - _FIRST)):
+            for skip, events in ((0, first), (first, given.events - first)):
                 console.print(f"simulating {events:,} more events as {given.format} ...")
-                fill(document, folder, given.format, seed, events)
+                send(document, given.format, events, folder, skip=skip)
                 runs.append(consume(document, folder, given.workers))
                 console.print(_told(runs[-1]))
         finally:
@@ -86,73 +84,34 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def topics(environment: Environment, name: str, kind: str, partitions: int = 4) -> dict[str, Any]:
-    """Make topics whose names begin with ``name``; returns the loader's configuration for them."""
-    names = {key: f"{name}.{key}" for key in TOPICS}
-    specs = [replace(spec, name=names[key]) for key, spec in TOPICS.items()]
-    wanted = [
-        replace(spec, partitions=partitions) if spec.name == names["events"] else spec
-        for spec in specs
-    ]
-    create_topics(environment.kafka.bootstrap_servers, wanted)
-    document = settings(environment, topics=names)
-    for topic in document["topics"].values():
-        topic["format"] = kind
-    return document
-
-
-def fill(document: dict[str, Any], folder: Path, kind: str, seed: int, events: int) -> None:
-    """Send well-formed events to the document's topics."""
-    path = folder / "simulate.toml"
-    path.write_text(tomli_w.dumps(document))
-    traffic = TrafficOptions(
-        events=events, seed=seed, format="avro" if kind == "avro" else "json", malformed=0.0,
-        updates=0.0, merges=0.0,
-    )  # fmt: skip
-    simulate(load(path, {}), traffic)
-
-
 def consume(document: dict[str, Any], folder: Path, workers: int) -> Run:
-    """Read all of the topics into a new lake, by a new group."""
+    """Read all of the topics into a new lake, by a new group.
+
+    Raises:
+        RunFailed: it failed.
+    """
     name = uuid.uuid4().hex
-    own = {
-        **document,
-        "kafka": {**document["kafka"], "group_id": name},
-        "lake": {**document["lake"], "url": f"{document['lake']['url']}/{name}"},
-    }
     config = folder / f"{name}.toml"
-    config.write_text(tomli_w.dumps(own))
+    config.write_text(tomli_w.dumps(into_own_lake(document, name)))
     resident: dict[int, list[tuple[float, float]]] = {}
-    loader = [python(), "-c", "from loader.cli import main; main()", "--config", str(config)]
-    with (folder / f"{name}.log").open("wb") as log, tempfile.TemporaryFile() as answer:
-        process = subprocess.Popen(
-            [*loader, "consume", "--until-caught-up", "--workers", str(workers), "--json"],
-            stdout=answer,
-            stderr=log,
-        )
-        began = time.monotonic()
-        while process.poll() is None:
-            _sample(psutil.Process(process.pid), workers, time.monotonic() - began, resident)
-            time.sleep(_STRIDE_SECONDS)
-        if process.returncode:
-            raise SystemExit((folder / f"{name}.log").read_text()[-4000:])
-        answer.seek(0)
-        counts = json.loads(answer.read())
+    began = time.monotonic()
+
+    def sampled(top: int, found: Mapping[int, int]) -> None:
+        at = time.monotonic() - began
+        for pid, size in found.items():
+            # Of several workers the command itself only watches.
+            if workers == 1 or pid != top:
+                resident.setdefault(pid, []).append((at, size / (1 << 20)))
+
+    command = [*LOADER, "--config", str(config), "consume", "--until-caught-up", "--json"]
+    done = run(
+        [*command, "--workers", str(workers)],
+        env={},
+        log=config.with_suffix(".log"),
+        sampled=sampled,
+    )
+    counts = json.loads(done.output)
     return Run(counts["messages"], counts["seconds"], counts["requests"], resident)
-
-
-def _sample(
-    process: psutil.Process,
-    workers: int,
-    at: float,
-    resident: dict[int, list[tuple[float, float]]],
-) -> None:
-    try:
-        chosen = process.children() if workers > 1 else [process]
-        for one in chosen:
-            resident.setdefault(one.pid, []).append((at, one.memory_info().rss / (1 << 20)))
-    except psutil.Error:
-        return
 
 
 def _told(run: Run) -> str:
@@ -177,4 +136,4 @@ def _draw(run: Run, limit: float, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    run_main(main)

@@ -7,9 +7,8 @@ Prints a table of Markdown, where each line is also told as a share of the first
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -19,7 +18,9 @@ import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 from rich.console import Console
 
-from bench.backlog import Run, consume, fill, topics
+from bench.backlog import Run, consume
+from bench.entry import run_main
+from bench.topics import make, send
 from loader.local.environment import Environment
 from loader.local.stack import Stack
 
@@ -27,7 +28,7 @@ _PARTITIONS = (1, 4, 16, 64)
 _ROWS = (10_000, 50_000, 100_000, 400_000)
 
 
-def main(argv: list[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./scripts/bench growth", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="of each run (default 1 M)")
     parser.add_argument("--rounds", type=int, default=1, help="of each line; medians are printed")
@@ -61,8 +62,8 @@ def _runs(
     base: dict[str, Any] = {}
     for partitions in _PARTITIONS:
         console.print(f"simulating {events:,} events in {partitions} partitions ...")
-        document = topics(environment, f"p{partitions}", "json", partitions)
-        fill(document, folder, "json", 1, events)
+        document = make(environment, f"p{partitions}", "json", partitions)
+        send(document, "json", events, folder)
         base = document if partitions == 4 else base
         for workers in (1, 2):
             what = f"{partitions} partition{'s'[: partitions > 1]}, {workers} worker{'s'[: workers > 1]}"
@@ -73,7 +74,7 @@ def _runs(
         yield what, partial(consume, document, folder, 2)
     for width, change in (("a third of the fields", _narrow), ("40 properties more", _wide)):
         console.print(f"writing events with {width} ...")
-        document = topics(environment, change.__name__.strip("_"), "json")
+        document = make(environment, change.__name__.strip("_"), "json")
         size = _rewrite(environment, base, document, change)
         what = f"4 partitions, 2 workers, {width} ({size:,.0f} bytes)"
         yield what, partial(consume, document, folder, 2)
@@ -133,4 +134,4 @@ def _rewrite(
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    run_main(main)

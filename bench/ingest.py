@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import signal
-import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,14 +21,14 @@ import pyarrow.fs as pafs
 from rich.console import Console
 
 from bench.content import ContentDiffers, check, file_system
+from bench.entry import run_main
 from bench.figures import Figures, Series, figures, format_number, table
 from bench.measure import RunFailed
-from bench.ours import OURS, RAW, consume, consume_raw, has_workers
+from bench.ours import OURS, RAW, consume, consume_raw
 from bench.peers.catalogue import PEERS
 from bench.peers.peer import Job, NotMeasurable, Peer, Target
 from bench.peers.schema_registry import schema_registry
 from bench.topics import Filled, fill
-from loader.errors import LoaderError
 from loader.local.environment import Environment
 from loader.local.stack import Stack
 
@@ -49,7 +47,7 @@ class _Options:
     out: Path | None
 
 
-def main(argv: list[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run it; returns 1 if a requested system could not be measured."""
     options = _parse(argv)
     console = Console(stderr=True)
@@ -73,7 +71,7 @@ def main(argv: list[str]) -> int:
     return 1 if missing or any(s.failure for s in series.values()) else 0
 
 
-def _parse(argv: list[str]) -> _Options:
+def _parse(argv: Sequence[str]) -> _Options:
     known = [peer.name for peer in (make() for make in PEERS)]
     parser = argparse.ArgumentParser(prog="./scripts/bench ingest", description=__doc__)
     parser.add_argument(
@@ -155,7 +153,7 @@ class _Bench:
         self._peers = peers
         self._console = console
         self._files = file_system(environment.s3)
-        self._workers = options.workers if has_workers() else 1
+        self._workers = options.workers
 
     def run(self, topics: list[Filled], series: dict[tuple[str, str, str], Series]) -> None:
         """Measure everything ``rounds`` times, adding to ``series`` as it goes."""
@@ -284,16 +282,5 @@ def _report(
         options.out.write_text(json.dumps(document, indent=2) + "\n")
 
 
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    # Ended from outside, it ends the stack and whatever it measures all the same.
-    signal.signal(signal.SIGTERM, _interrupted)
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except LoaderError as error:
-        sys.exit(str(error))
+    run_main(main)

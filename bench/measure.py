@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psutil
 
@@ -52,6 +53,7 @@ def run(
     cwd: Path | None = None,
     timeout: float = 3600.0,
     until: Callable[[], bool] | None = None,
+    sampled: Callable[[int, Mapping[int, int]], None] = lambda _top, _resident: None,
 ) -> Measured:
     """Run a program to its end. Whatever happens, nothing of it runs on afterwards.
 
@@ -64,6 +66,7 @@ def run(
         until: for a program that never ends by itself: asked five times a second, and once it says
             yes the program is told to end (SIGTERM). How it then ends does not matter. It may raise
             RunFailed if it sees that the program never will be done.
+        sampled: told the program's pid and the resident bytes of each process of its tree, every 50 ms.
 
     Raises:
         RunFailed: it failed or was stuck.
@@ -82,7 +85,7 @@ def run(
             cwd=cwd,
             start_new_session=True,
         )
-        tree = Tree(process.pid)
+        tree = Tree(process.pid, sampled)
         try:
             fulfilled = _wait(process, started + timeout, until)
             # wait4 gives the usage of this very process and of the children it waited for.
@@ -152,8 +155,13 @@ class Tree:
         peak_mb: largest resident size so far, MB, sampled every 50 ms.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(
+        self,
+        pid: int,
+        sampled: Callable[[int, Mapping[int, int]], None] = lambda _top, _resident: None,
+    ) -> None:
         self.peak_mb = 0.0
+        self._sampled = sampled
         self._cpu: dict[tuple[int, float], float] = {}
         self._process = psutil.Process(pid)
         self._done = threading.Event()
@@ -167,18 +175,19 @@ class Tree:
 
     def _sample(self) -> None:
         while not self._done.wait(_STRIDE_SECONDS):
-            total = 0
+            resident: dict[int, int] = {}
             try:
                 processes = [self._process, *self._process.children(recursive=True)]
             except psutil.Error:
                 continue
             for process in processes:
                 with contextlib.suppress(psutil.Error), process.oneshot():
-                    total += process.memory_info().rss
+                    resident[process.pid] = process.memory_info().rss
                     times = process.cpu_times()
                     # A pid may be given twice in a long run, never with the same start.
                     self._cpu[process.pid, process.create_time()] = times.user + times.system
-            self.peak_mb = max(self.peak_mb, total / 1e6)
+            self.peak_mb = max(self.peak_mb, sum(resident.values()) / 1e6)
+            self._sampled(self._process.pid, resident)
 
     def now(self) -> float:
         """CPU seconds of the top process alone, as of now."""
@@ -194,3 +203,7 @@ class Tree:
 def python() -> str:
     """The interpreter of this environment."""
     return sys.executable
+
+
+#: ``heap-loader`` of this environment.
+LOADER: Final = (sys.executable, "-c", "from loader.cli import main; main()")

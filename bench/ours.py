@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow.fs as pafs
 import tomli_w
 
 from bench.content import check
 from bench.figures import Figures, figures
-from bench.measure import python, run
-from bench.topics import Filled
+from bench.measure import LOADER, python, run
+from bench.topics import Filled, into_own_lake
 from loader.config import load
 from loader.lake.commit_log import commit_log
 from loader.lake.s3 import S3Store
 
 RAW: Final = "raw consume, discard"
 OURS: Final = "heap-loader"
-
-_LOADER: Final = ("-c", "from loader.cli import main; main()")
-
-
-def has_workers() -> bool:
-    """Whether ``consume`` can be told how many processes to use."""
-    shown = subprocess.run(
-        [python(), *_LOADER, "consume", "--help"], capture_output=True, text=True, check=True
-    )
-    return "--workers" in shown.stdout
 
 
 def consume_raw(servers: str, topic: Filled, log: Path) -> Figures:
@@ -55,13 +44,11 @@ def consume(topic: Filled, prefix: str, workers: int, files: pafs.FileSystem, lo
         RunFailed: it failed.
         ContentDiffers: the lake does not hold what the topic holds.
     """
-    document: dict[str, Any] = dict(topic.document)
-    document["kafka"] = {**document["kafka"], "group_id": prefix}
-    document["lake"] = {**document["lake"], "url": f"{document['lake']['url']}/{prefix}"}
+    document = into_own_lake(topic.document, prefix)
     config = log.with_suffix(".toml")
     config.write_text(tomli_w.dumps(document))
     more = ["--workers", str(workers)] if workers > 1 else []
-    command = [python(), *_LOADER, "--config", str(config), "consume", "--until-caught-up"]
+    command = [*LOADER, "--config", str(config), "consume", "--until-caught-up"]
     done = run([*command, *more, "--json"], env={}, log=log)
     counts = json.loads(done.output)
     lake = document["lake"]["url"].removeprefix("s3://")

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.measure import RunFailed
+from bench.entry import run_main
 from bench.warehouse import copying, syncing
 from bench.warehouse.parts import Context, Part, Report
-from loader.errors import LoaderError
 from loader.local.stack import Stack
 
 PARTS: tuple[Part, ...] = (copying.PART, syncing.PART)
 
 
-def main(argv: list[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run it."""
     options = _parse(argv)
     console = Console(stderr=True)
@@ -48,7 +46,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     names = [part.name for part in PARTS]
     about = "; ".join(f"{part.name}: {part.about}" for part in PARTS)
     parser = argparse.ArgumentParser(prog="./scripts/bench warehouse", description=about)
@@ -67,16 +65,5 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return options
 
 
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    # Ended from outside, it ends the stack all the same.
-    signal.signal(signal.SIGTERM, _interrupted)
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (LoaderError, RunFailed) as error:
-        sys.exit(str(error))
+    run_main(main)
