@@ -7,6 +7,7 @@ import copy
 import os
 import re
 import shlex
+import shutil
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +116,14 @@ def schema_of(project: str | None, environment: str | None) -> str:
     return name if re.match(r"[a-z_]", name) else f"_{name}"
 
 
+def _merged(before: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    merged = {**before, **document}
+    for name in document.keys() - {"warehouse"}:
+        if isinstance(before.get(name), dict):
+            merged[name] = {**before[name], **document[name]}
+    return merged
+
+
 def settings_of(document: dict[str, Any], path: Path) -> config.Settings:
     """The settings that the file will hold, checked before it is written."""
     # The environment's keys are put into the document: they are not to be written.
@@ -122,7 +131,9 @@ def settings_of(document: dict[str, Any], path: Path) -> config.Settings:
 
 
 def write(path: Path, document: dict[str, Any], *, replace: bool) -> Path | None:
-    """Write the file with mode 0600; what an old one holds beside these sections is kept.
+    """Write the file with mode 0600.
+
+    Of an old file only ``[warehouse]`` is made anew; elsewhere keys that were not asked for are kept.
 
     Returns:
         Where the old file is kept, if there was one.
@@ -140,7 +151,7 @@ def write(path: Path, document: dict[str, Any], *, replace: bool) -> Path | None
             before = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} cannot be read: {error}.") from None
-        document = {**before, **document}
+        document = _merged(before, document)
         old = path.with_name(path.name + ".old")
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -148,7 +159,8 @@ def write(path: Path, document: dict[str, Any], *, replace: bool) -> Path | None
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(_HEADER + tomli_w.dumps(document))
         if old is not None:
-            path.replace(old)
+            # A copy: at no moment is there no configuration.
+            shutil.copy2(path, old)
         scratch.replace(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None

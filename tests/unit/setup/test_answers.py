@@ -70,8 +70,12 @@ def test_the_file_holds_places_of_secrets_and_is_ours_alone(tmp_path: Path) -> N
 
 def test_a_file_is_never_written_over_unasked_and_the_rest_of_it_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
-    path.write_text('[batch]\nmax_rows = 7\n[warehouse]\nhost = "old"\n')
-    document = made.Answers(warehouse={"host": "new"}).document()
+    path.write_text(
+        '[batch]\nmax_rows = 7\n[kafka]\ngroup_id = "mine"\nbootstrap_servers = "old:9092"\n'
+        '[warehouse]\nhost = "old"\nuser = "me"\n'
+    )
+    servers = {"kafka": {"bootstrap_servers": "new:9092"}}
+    document = made.Answers(warehouse={"host": "new"}, others=servers).document()
     with pytest.raises(UsageError, match="exists"):
         made.write(path, document, replace=False)
     assert "old" in path.read_text()
@@ -80,6 +84,8 @@ def test_a_file_is_never_written_over_unasked_and_the_rest_of_it_is_kept(tmp_pat
     assert "old" in kept.read_text()
     settings = config.load(path, environment={})
     assert (settings.batch.max_rows, settings.warehouse.host) == (7, "new")
+    assert (settings.kafka.group_id, settings.kafka.bootstrap_servers) == ("mine", "new:9092")
+    assert settings.warehouse.user == "heap"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.toml", "c.toml.old"]
 
 
