@@ -1,4 +1,4 @@
-"""Disk room: a sync that would not fit is refused before it changes anything.
+"""Disk room: what would not fit is refused before it changes anything.
 
 Redshift reports what its disks hold in blocks of 1 MB (AWS docs: STV_PARTITIONS). A load needs room
 for its stage and for the rows that come from it; a replaced table's old rows stay until a VACUUM. On
@@ -76,7 +76,7 @@ def check_room(needs: Mapping[str, int], room: Room | None, taken: int = 0) -> N
     Args:
         needs: MB by table.
         room: the disks as the sync began; None passes everything.
-        taken: MB that the sync has used since.
+        taken: MB that the sync has used since; 0 while it has loaded nothing.
 
     Raises:
         NeedsOperator: it is not, with figures.
@@ -89,6 +89,6 @@ def check_room(needs: Mapping[str, int], room: Room | None, taken: int = 0) -> N
         f"The disks have too little room: {total:,} MB are needed "
         f"({', '.join(f'{name} {megabytes:,} MB' for name, megabytes in largest)}), "
         f"{max(0, room.free - taken):,} of {room.capacity:,} MB are free.",
-        hint="Nothing was changed. Drop or VACUUM what is not needed, add nodes, or sync fewer "
-        "tables with --table.",
+        hint=("What this sync has loaded so far stays. " if taken else "Nothing was changed. ")
+        + "Drop or VACUUM what is not needed, add nodes, or sync fewer tables with --table.",
     )

@@ -16,10 +16,12 @@ from loader.compactor.making import Made, Maker, Progress
 from loader.compactor.planning import make_plan
 from loader.compactor.reports import SyncReport, TableReport
 from loader.compactor.room import Room, check_room, planned_needs, read_room, staged_needs
+from loader.compactor.sharing import Sharing
 from loader.errors import LoaderError, Transient
 from loader.lake.s3 import S3Store
 from loader.lake.store import ObjectStore
 from loader.logs import bound, log
+from loader.maintenance_window import parse_window
 from loader.model.plans import Action, Loaded, SyncPlan, TablePlan
 from loader.model.tables import SYNC_HISTORY, USERS
 from loader.warehouse.connection import connect
@@ -32,14 +34,10 @@ from loader.warehouse.schema import check_schema, prepare_schema, read_catalog
 from loader.warehouse.session import Connect, Session
 from loader.warehouse.sql import InsertRow, SelectRows, Table
 from loader.warehouse.work import Outcome, Work
-from loader.windows import parse_window
 
 #: How often a sync plans anew where another run changed a table meanwhile.
 ROUNDS: Final = 3
 _ERROR_CHARACTERS: Final = 1000
-#: Tables that share a transaction: so many, or so many staged rows, at most.
-GROUP_TABLES: Final = 16
-GROUP_ROWS: Final = 5_000_000
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:
@@ -187,10 +185,9 @@ class _Run:
         if text is None:
             return
         window = parse_window(text)
-        ours = self._names_now()
         self._maintained = maintain(
             self._warehouse,
-            ours,
+            self._names_now,
             self._settings.warehouse.user,
             lambda: window.holds(self._parts.clock().astimezone(UTC)),
         )
@@ -255,7 +252,7 @@ class _Run:
             self._warehouse.run(lambda session: read_catalog(session, self._warehouse.schema)),
         )
         state_key = ledger[USERS.name].state_key if USERS.name in ledger else ""
-        waiting = _Waiting()
+        waiting = Sharing()
         for group in _groups(due):
             if waiting.holds_up(group):
                 self._load(waiting.take())
@@ -382,33 +379,6 @@ class _Run:
                 session.execute(InsertRow(place, row))
 
         self._warehouse.run(write)
-
-
-class _Waiting:
-    """Tables that are made and wait for their common transaction."""
-
-    def __init__(self) -> None:
-        self._batch: list[tuple[Made, Work]] = []
-
-    def add(self, made: Made, work: Work) -> None:
-        """One more."""
-        self._batch.append((made, work))
-
-    @property
-    def full(self) -> bool:
-        """Whether a further table would make the transaction too large."""
-        rows = sum(work.rows for _, work in self._batch)
-        return len(self._batch) >= GROUP_TABLES or rows >= GROUP_ROWS
-
-    def holds_up(self, group: Sequence[TablePlan]) -> bool:
-        """Whether what waits is due before ``group``, which is read from the beginning."""
-        appended = any(work.plan.action is Action.APPEND for _, work in self._batch)
-        return appended and any(plan.action is not Action.APPEND for plan in group)
-
-    def take(self) -> list[tuple[Made, Work]]:
-        """What waits; nothing does afterwards."""
-        batch, self._batch = self._batch, []
-        return batch
 
 
 def _groups(plans: Sequence[TablePlan]) -> list[list[TablePlan]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from loader.errors import LoaderError, Transient
+from loader.errors import LoaderError
 from loader.logs import log
 from loader.warehouse.errors import StatementRefused
 from loader.warehouse.handle import Warehouse
@@ -139,25 +139,28 @@ def steps(health: Iterable[Health]) -> list[Step]:
 
 
 def maintain(
-    warehouse: Warehouse, ours: Iterable[str], user: str, open_: Callable[[], bool]
+    warehouse: Warehouse, ours: Callable[[], Iterable[str]], user: str, open_: Callable[[], bool]
 ) -> list[Done]:
     """Do what the tables want, as long as the window is open.
 
-    A step that the server refuses (no right, another VACUUM is running) is told, and the next one
-    is tried: maintenance never fails a sync.
+    A step that the server refuses (no right, another VACUUM is running), or that it does not answer, is
+    told, and the next one is tried: maintenance never fails a sync, whose tables are loaded by then.
 
     Args:
         warehouse: the schema.
-        ours: tables that may be touched.
+        ours: asks for the tables that may be touched.
         user: the loader's user, for what to grant.
         open_: whether another step may begin.
     """
     if not open_():
         return []
-    health = read_health(warehouse)
+    try:
+        chosen = set(ours())
+        health = read_health(warehouse)
+    except LoaderError as error:
+        return [Done("", "nothing", "not known", error.message)]
     if health is None:
         return [Done("", "nothing", "not known", NO_HEALTH.format(user=user))]
-    chosen = set(ours)
     done: list[Done] = []
     for step in steps(table for table in health.values() if table.table in chosen):
         if not open_():
@@ -171,8 +174,6 @@ def maintain(
 def _run(warehouse: Warehouse, step: Step) -> str:
     try:
         warehouse.run(lambda session: session.execute(step.statement(warehouse.schema)))
-    except (StatementRefused, Transient) as error:
-        return error.message
     except LoaderError as error:
-        return str(error)
+        return error.message
     return "done"

@@ -44,5 +44,6 @@ def test_what_does_not_fit_is_refused_with_figures() -> None:
         "1,000 of 10,000 MB are free."
     )
     assert "Nothing was changed" in caught.value.hint
-    with pytest.raises(NeedsOperator):
+    with pytest.raises(NeedsOperator) as caught:
         check_room({"a": 1000}, room, taken=1)
+    assert "has loaded so far stays" in caught.value.hint

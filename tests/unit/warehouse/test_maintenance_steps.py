@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from loader.errors import NeedsOperator
 from loader.warehouse.credentials import CopyAuthorization
 from loader.warehouse.errors import StatementRefused
 from loader.warehouse.handle import Warehouse
@@ -49,6 +50,8 @@ class Server:
         if isinstance(statement, TableHealth):
             if self.refuses == "svv_table_info":
                 raise StatementRefused("permission denied", sqlstate="42501")
+            if self.refuses == "everything":
+                raise NeedsOperator("the catalog is damaged")
             rows: tuple[tuple[Any, ...], ...] = tuple(
                 (name, 1, 100, 50, 50, 50, 50) for name in ("a", "theirs")
             )
@@ -66,7 +69,9 @@ def run(server: Server, window: Iterator[bool] | None = None) -> list[Done]:
     warehouse = Warehouse(
         lambda: server, "s", CopyAuthorization("default"), lambda: datetime.now(UTC)
     )
-    return maintain(warehouse, ["a"], "heap", (lambda: next(window)) if window else lambda: True)
+    return maintain(
+        warehouse, lambda: ["a"], "heap", (lambda: next(window)) if window else lambda: True
+    )
 
 
 def test_nobody_elses_table_is_touched() -> None:
@@ -84,6 +89,14 @@ def test_without_the_servers_own_figures_nothing_is_done_and_the_grant_is_named(
     server = Server("svv_table_info")
     (done,) = run(server)
     assert "GRANT SELECT ON svv_table_info TO heap;" in done.outcome
+    assert server.sent == []
+
+
+def test_a_server_that_tells_nothing_ends_no_sync() -> None:
+    """The tables are loaded by then: whatever goes wrong is told, and nothing else."""
+    server = Server("everything")
+    (done,) = run(server)
+    assert (done.what, done.outcome) == ("nothing", "the catalog is damaged")
     assert server.sent == []
 
 
