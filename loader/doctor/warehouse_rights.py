@@ -7,24 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from loader.doctor.report import Check, State
-from loader.model.tables import (
-    ALL_EVENTS,
-    SYNC_HISTORY,
-    SYNC_INFO,
-    SYNC_INFO_ALIAS,
-    SYNC_LEDGER,
-    USER_MIGRATIONS,
-    bigint,
-)
+from loader.model.tables import SYNC_HISTORY, SYNC_INFO, SYNC_LEDGER, USER_MIGRATIONS, bigint
 from loader.warehouse import grants
 from loader.warehouse.ddl import AddColumn, CreateAlias, CreateStage, CreateTable, RenameTable
 from loader.warehouse.errors import StatementRefused
 from loader.warehouse.ledger import LEDGER_COLUMNS, Ledger
+from loader.warehouse.objects import BOOKKEEPING, Relation, relations
 from loader.warehouse.probes import (
     TABLE_RIGHTS,
     CreateSchemaNow,
     MayUseSchema,
-    ObjectsOf,
     SchemaOwner,
     TryRelation,
     TryTable,
@@ -45,7 +37,6 @@ SUPERUSER: Final = "a superuser"
 _DENIED: Final = "42501"
 _NO_RELATION: Final = "42P01"
 _CANCELLED: Final = "57014"
-_BOOKKEEPING: Final = frozenset({ALL_EVENTS, SYNC_HISTORY, SYNC_INFO, SYNC_INFO_ALIAS, SYNC_LEDGER})
 _FIRST_COLUMN: Final = {
     SYNC_LEDGER: LEDGER_COLUMNS[0].name,
     SYNC_INFO: SYNC_INFO_COLUMNS[0].name,
@@ -77,13 +68,13 @@ class Standing:
 
     Attributes:
         owner: the schema's; None where there is no such schema.
-        objects: tables and views, name to owner and kind.
+        objects: tables and views by name.
         catalog: the columns that we may see.
         ours: names that are the loader's; None where the ledger, which tells, cannot be read.
     """
 
     owner: str | None
-    objects: Mapping[str, tuple[str, str]]
+    objects: Mapping[str, Relation]
     catalog: Catalog
     ours: frozenset[str] | None
 
@@ -92,16 +83,14 @@ class Standing:
         """Tables of ours, by name; what is not ours is left alone."""
         ours = self.ours if self.ours is not None else self.objects.keys()
         return tuple(
-            sorted(
-                name for name, (_, kind) in self.objects.items() if kind == "table" and name in ours
-            )
+            name for name, one in self.objects.items() if one.kind == "table" and name in ours
         )
 
     @property
     def foreign(self) -> tuple[str, ...]:
         """Tables and views that are not ours, by name."""
         ours = self.ours if self.ours is not None else self.objects.keys()
-        return tuple(sorted(self.objects.keys() - ours))
+        return tuple(name for name in self.objects if name not in ours)
 
 
 def rights(asking: Asking, standing: Standing) -> Iterator[Check]:
@@ -127,15 +116,12 @@ def standing_in(asking: Asking) -> Standing:
     owners = session.execute(SchemaOwner(schema)).rows
     if not owners:
         return Standing(None, {}, Catalog({}), frozenset())
-    objects = {
-        str(name): (str(owner), str(kind))
-        for name, owner, kind in session.execute(ObjectsOf(schema)).rows
-    }
-    ours: frozenset[str] | None = _BOOKKEEPING
+    objects = {one.name: one for one in relations(session, schema)}
+    ours: frozenset[str] | None = BOOKKEEPING
     if SYNC_LEDGER in objects:
         try:
             rows = Ledger(schema).read(session).values()
-            ours = _BOOKKEEPING | {row.table for row in rows}
+            ours = BOOKKEEPING | {row.table for row in rows}
         except StatementRefused:
             ours = None
     return Standing(str(owners[0][0]), objects, read_catalog(session, schema), ours)
@@ -253,7 +239,7 @@ def _column(standing: Standing, name: str) -> str:
 def _tables(asking: Asking, standing: Standing) -> Iterator[Check]:
     for name in standing.tables:
         yield _rows(asking, standing, name)
-        owner = standing.objects[name][0]
+        owner = standing.objects[name].owner
         if owner != asking.user:
             yield Check(
                 AREA,
@@ -280,7 +266,7 @@ def _rows(asking: Asking, standing: Standing, name: str) -> Check:
         f"{', '.join(lacking or TABLE_RIGHTS)} on {asking.schema}.{name}".lower(),
         next(iter(refusals.values()), None),
         lambda: (grants.on_table(lacking, table, asking.user),),
-        runs=f"{standing.objects[name][0]}, who owns the table, or {SUPERUSER}",
+        runs=f"{standing.objects[name].owner}, who owns the table, or {SUPERUSER}",
     )
 
 

@@ -16,12 +16,13 @@ from loader.model.tables import (
 from loader.warehouse.session import Session
 from loader.warehouse.system import SelectRelations
 
-_BOOKKEEPING: Final = frozenset({ALL_EVENTS, SYNC_HISTORY, SYNC_INFO, SYNC_INFO_ALIAS, SYNC_LEDGER})
+#: What the loader keeps beside the tables that its ledger names.
+BOOKKEEPING: Final = frozenset({ALL_EVENTS, SYNC_HISTORY, SYNC_INFO, SYNC_INFO_ALIAS, SYNC_LEDGER})
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
-    """Something of somebody else's in our schema.
+class Relation:
+    """A table or a view.
 
     Attributes:
         name: its name.
@@ -38,7 +39,15 @@ class Foreign:
         return {"name": self.name, "kind": self.kind, "owner": self.owner}
 
 
-def foreign_objects(session: Session, schema: str, tables: Iterable[str]) -> list[Foreign]:
+def relations(session: Session, schema: str) -> list[Relation]:
+    """Every table and view of a schema, by name. Outside a transaction: it reads the catalog."""
+    return [
+        Relation(str(name), "view" if _text(kind) == "v" else "table", str(owner or ""))
+        for name, kind, owner in session.execute(SelectRelations(schema)).rows
+    ]
+
+
+def foreign_objects(session: Session, schema: str, tables: Iterable[str]) -> list[Relation]:
     """What stands in the schema besides our bookkeeping and ``tables``, by name.
 
     Args:
@@ -46,13 +55,8 @@ def foreign_objects(session: Session, schema: str, tables: Iterable[str]) -> lis
         schema: our schema.
         tables: names of the tables that the ledger holds.
     """
-    ours = _BOOKKEEPING | set(tables)
-    rows = session.execute(SelectRelations(schema)).rows
-    return [
-        Foreign(str(name), "view" if _text(kind) == "v" else "table", str(owner or ""))
-        for name, kind, owner in rows
-        if name not in ours
-    ]
+    ours = BOOKKEEPING | set(tables)
+    return [relation for relation in relations(session, schema) if relation.name not in ours]
 
 
 def _text(value: Any) -> str:

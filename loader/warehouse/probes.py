@@ -62,22 +62,6 @@ class MayUseSchema:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectsOf:
-    """Tables and views of a schema: name, owner and kind (``table`` or ``view``)."""
-
-    schema: str
-
-    def render(self) -> Rendered:
-        """See :class:`~loader.warehouse.sql.Statement`."""
-        return plain(
-            "SELECT tablename, tableowner, 'table' FROM pg_tables WHERE schemaname = %s "
-            "UNION ALL SELECT viewname, viewowner, 'view' FROM pg_views WHERE schemaname = %s",
-            self.schema,
-            self.schema,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class TryTable:
     """Uses one right on a table without touching a row. ``column`` is any column of the table."""
 
