@@ -16,6 +16,7 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from loader import config
+from loader.consumer.assignment import DRAIN_SECONDS, Assignment
 from loader.consumer.batches import Buffer
 from loader.consumer.effects import Effect, Effects
 from loader.consumer.folder import Folder
@@ -47,8 +48,6 @@ _POLL_MESSAGES = 1_000
 _POLL_SECONDS = 0.1
 #: Seconds between two runs of the cyclic collector over what came since.
 _GARBAGE_SECONDS = 10.0
-#: Seconds that a rebalance or a stop waits for batches in writing.
-_DRAIN_SECONDS = 20.0
 
 
 class Worker:
@@ -92,15 +91,22 @@ class Worker:
         self._vigil = vigil
         self._stop = stop
         self._on_progress = on_progress
-        self._incremental = rebalances_incrementally(consumer_settings(settings.kafka))
         self._consumer: Consumer = new_consumer(settings.kafka, self._on_commit)
         self._high_water, self._low_water = water_marks(settings.consumer.memory)
         self._intake = Intake()
         self._buffers = self._intake.buffers
         self._paused = False
         self._tidied = 0.0
-        self._failure: LoaderError | None = None
         self._target: Target | None = None
+        self._assignment = Assignment(
+            self._starts,
+            self._pipeline,
+            self._intake,
+            self._vigil,
+            self._observer,
+            incremental=rebalances_incrementally(consumer_settings(settings.kafka)),
+            paused=lambda: self._paused,
+        )
         self._folder = Folder(log_, self._effects)
         self._steps = steps or Steps()
         self.progress = Progress(steps=self._steps.seconds)
@@ -121,9 +127,9 @@ class Worker:
         started = time.monotonic()
         self._consumer.subscribe(
             self._topics,
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_lost,
+            on_assign=self._assignment.came,
+            on_revoke=self._assignment.went,
+            on_lost=self._assignment.lost,
         )
         try:
             while not self._stop.is_set() and not self._caught_up():
@@ -160,7 +166,7 @@ class Worker:
             messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
         except KafkaException as error:
             raise explain(error.args[0], self._settings.kafka, "consume") from None
-        failure = self._failure or self._vigil.fault
+        failure = self._assignment.failure or self._vigil.fault
         if failure:
             raise failure
         ends: list[tuple[Place, int]] = []
@@ -362,64 +368,17 @@ class Worker:
             self._paused = False
             self._consumer.resume([TopicPartition(*place) for place in self._buffers])
 
-    # Assignment
-
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        starts = []
-        try:
-            # The chain's topic id is compared with the one that we know: is it the topic's still?
-            self._vigil.confirm()
-            for tp in partitions:
-                offset = self._starts.offset(consumer, tp.topic, tp.partition)
-                self._pipeline.begin((tp.topic, tp.partition), offset)
-                starts.append(TopicPartition(tp.topic, tp.partition, offset))
-                log.info("assigned", topic=tp.topic, partition=tp.partition, offset=offset)
-        except LoaderError as error:
-            # An exception here would be swallowed by the client's own state machine.
-            self._failure = error
-            return
-        self._intake.assign(((tp.topic, tp.partition), tp.offset) for tp in starts)
-        if self._incremental:
-            consumer.incremental_assign(starts)
-        else:
-            consumer.assign(starts)
-        # A pause survives a rebalance inside librdkafka.
-        consumer.resume(starts)
-        if self._paused:
-            consumer.pause(starts)
-        self._observer.assigned((tp.topic, tp.partition) for tp in partitions)
-
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Drop open batches; let the one that is being committed land: the next owner loses no work."""
-        places = [(tp.topic, tp.partition) for tp in partitions]
-        self._intake.unassign(places)
-        self._pipeline.drop(places, _DRAIN_SECONDS)
-        if self._incremental:
-            consumer.incremental_unassign(partitions)
-        else:
-            consumer.unassign()
-        self._observer.revoked(places)
-        log.info("revoked", partitions=[f"{topic}[{partition}]" for topic, partition in places])
-
-    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        places = [(tp.topic, tp.partition) for tp in partitions]
-        self._intake.unassign(places)
-        self._pipeline.drop(places, 0.0)
-        for topic, partition in places:
-            log.warning("assignment lost", topic=topic, partition=partition)
-        self._observer.lost(places)
-
     # Stopping
 
     def _drain(self) -> None:
         """Let batches under way land within a bound; what is open is dropped and read again."""
-        self._pipeline.drain(_DRAIN_SECONDS)
+        self._pipeline.drain(DRAIN_SECONDS)
         self._collect()
 
     def _close(self) -> None:
         """Leave the group. After a fatal error librdkafka's close may hang, so it gets a deadline."""
         closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
         closing.start()
-        closing.join(_DRAIN_SECONDS)
+        closing.join(DRAIN_SECONDS)
         if closing.is_alive():
             log.warning("the Kafka client did not close in time")
