@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from loader.local.redshift.errormap import to_redshift
 from loader.local.redshift.errors import SqlError
+from loader.local.redshift.plan import SessionState
 from loader.local.redshift.tokens import Kind, Token, tokenize
 
 _VIEWS = ("stl_", "svl_", "svcs_", "sys_", "stv_", "svv_transactions", "pg_last_query_id")
@@ -90,6 +93,19 @@ class Note:
     def writes(self) -> bool:
         """Whether a commit follows it outside a transaction block."""
         return self.command == "ctas" or self.command in _WRITES
+
+    def ended(self, tag: str, *, still_open: bool, in_block: bool) -> None:
+        """What its command tag tells.
+
+        Args:
+            tag: of its last command; empty where it failed.
+            still_open: whether a transaction block is open behind it.
+            in_block: whether one was before it.
+        """
+        commits = not still_open and (in_block or self.writes) and not self.error
+        self.commits = commits and not tag.startswith("ROLLBACK")
+        count = tag.rpartition(" ")[2]
+        self.returned = int(count) if count.isdigit() else 0
 
 
 @dataclass(slots=True)
@@ -170,6 +186,70 @@ class History:
         running = ", ".join(_row(note) for note in self._running.values())
         if running:
             await self.query(f"INSERT INTO pg_stand_in.statement {_COLUMNS} VALUES {running}")  # noqa: S608
+
+
+class Notes:
+    """One session's part of the history.
+
+    Attributes:
+        xid: number of the open transaction; 0 for none.
+        last: number of the last query, under ``query``.
+    """
+
+    def __init__(self, history: History, user: str, pid: int) -> None:
+        self._history = history
+        self._user = user
+        self._pid = pid
+        self._label = ""  # SET query_group
+        self.xid = 0
+        self.last = {"query": -1}
+
+    @asynccontextmanager
+    async def statement(
+        self,
+        source: str,
+        state: SessionState,
+        in_block: bool,
+        outcome: Callable[[], tuple[str, bool]],
+    ) -> AsyncIterator[Note]:
+        """Note a statement, from its begin to its end.
+
+        Args:
+            source: its text.
+            state: the session's; a COPY or UNLOAD puts its number there.
+            in_block: whether a transaction block is open before it.
+            outcome: its command tag, and whether a block is open behind it.
+        """
+        self.xid = self.xid or self._history.transaction()
+        note = Note(
+            self._user, self._pid, self.xid, self._label, masked(source), now(), last=self.last
+        )
+        numbers = (state.copy_id, state.unload_id)
+        self._history.begin(note)
+        try:
+            yield note
+        except SqlError as error:
+            note.error = to_redshift(error).message
+            raise
+        finally:
+            tag, open_ = outcome()
+            note.ended(tag, still_open=open_, in_block=in_block)
+            if state.copy_id != numbers[0]:
+                note.query = state.copy_id
+            elif state.unload_id != numbers[1]:
+                note.query = state.unload_id
+            if note.command in ("set", "reset") and not note.error:
+                self._label = _label(source, self._label)
+            await self._history.end(note)
+
+
+def _label(source: str, before: str) -> str:
+    """The query group behind a SET or RESET."""
+    tokens = [token for token in tokenize(source) if not token.is_word("session", "local")]
+    if len(tokens) < 2 or not tokens[1].is_word("query_group"):
+        return before
+    value = tokens[3].value if len(tokens) > 3 else ""
+    return "" if tokens[0].is_word("reset") or value == "default" else value
 
 
 _NEXT = "SELECT nextval('pg_stand_in.query_id')"

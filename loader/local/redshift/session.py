@@ -9,26 +9,25 @@ the client's statement, which ends with the client's own Sync.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import struct
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 from loader.local.redshift import wire
 from loader.local.redshift.backend import Backend, Rows, as_sql_error
 from loader.local.redshift.client import Client
 from loader.local.redshift.config import StandInConfig
 from loader.local.redshift.errormap import error_fields, notice_fields, to_redshift
-from loader.local.redshift.errors import ABORTED, CYCLE, VIOLATION, SqlError
+from loader.local.redshift.errors import ABORTED, SqlError
 from loader.local.redshift.faults import act
-from loader.local.redshift.history import Note, masked, now
+from loader.local.redshift.history import Note, Notes
+from loader.local.redshift.isolation import lock_for_write, violation
 from loader.local.redshift.names import LongNames
 from loader.local.redshift.plan import LoadLog, Pass, Plan, SessionState
 from loader.local.redshift.planner import Planner, Shared, decode
-from loader.local.redshift.refs import dotted
 from loader.local.redshift.regions import before_write, note_write
-from loader.local.redshift.tokens import Token, literal, split, tokenize
+from loader.local.redshift.tokens import Token, split, tokenize
 
 _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple protocol
 _OPENING = ("BEGIN", "START TRANSACTION")
@@ -61,10 +60,8 @@ class Session:
         self._portals: dict[str, Prepared] = {}
         self._state = SessionState()
         self._locked: list[Token] = []  # the table that was written last
-        self._xid = 0  # the open transaction's number, 0 for none
         self._tag = ""  # of the last command
-        self._label = ""  # SET query_group
-        self._last = {"query": -1}  # number of the last query
+        self._notes = Notes(shared.history, backend.user, backend.pid)
         self._planner = Planner(self, shared)
 
     @property
@@ -183,22 +180,9 @@ class Session:
                 pass
         self._skipping = True
         if error.code == "40001":
-            error = await self._violation(error)
+            pid = self._backend.pid
+            error = await violation(error, self._locked, self._notes.xid, pid, self._shared.ask)
         self._client.write(wire.error(error_fields(to_redshift(error), self.names)))
-
-    async def _violation(self, error: SqlError) -> SqlError:
-        """A serializable isolation violation with its table and transaction (AWS docs: 1023)."""
-        parts = dotted(self._locked)
-        where = f"c.relname = {literal(parts[-1]).text}" if parts else "false"
-        if len(parts) > 1:
-            where += f" AND n.nspname = {literal(parts[-2]).text}"
-        found = await self._shared.ask(
-            "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"  # noqa: S608 - quoted
-            f" WHERE {where} ORDER BY c.oid DESC LIMIT 1"
-        )
-        table = found[0][0] if found else 0
-        detail = f"{VIOLATION} {table}, {CYCLE} {self._xid} (pid:{self._backend.pid})"
-        return replace(error, code="XX000", message="1023", detail=detail, hint="")
 
     async def _sync(self) -> None:
         self._backend.send(wire.SYNC)
@@ -210,7 +194,7 @@ class Session:
         self._block = body.decode()
         self._piped = self._skipping = False
         if not self.in_transaction:
-            self._xid = 0
+            self._notes.xid = 0
         self._client.write(wire.ready(self._block))
 
     async def _relay(self, ends: bytes, hide: bytes = b"") -> bytes:
@@ -332,7 +316,7 @@ class Session:
         if plan.copy_state:
             state = self._state
             await self.run(
-                f"SELECT set_config('stand_in.last_query_id', '{self._last['query']}', false),"
+                f"SELECT set_config('stand_in.last_query_id', '{self._notes.last['query']}', false),"
                 f" set_config('stand_in.last_copy_count', '{state.copy_count}', false),"
                 f" set_config('stand_in.last_copy_id', '{state.copy_id}', false),"
                 f" set_config('stand_in.last_unload_count', '{state.unload_count}', false),"
@@ -340,7 +324,7 @@ class Session:
             )
         if plan.lock:
             self._locked = tokenize(plan.lock)
-            await self._lock(f"LOCK TABLE {plan.lock} IN SHARE ROW EXCLUSIVE MODE")
+            await lock_for_write(plan.lock, self)
         if plan.check:
             await self.run(plan.check)
         if plan.write is not None:
@@ -350,30 +334,6 @@ class Session:
         """Note what a write wrote, in its own transaction."""
         if plan.write is not None:
             await note_write(plan.write, self._tag, self)
-
-    async def _lock(self, sql: str) -> None:
-        """Lock a table, unless the user may only update some of its columns.
-
-        PostgreSQL lets nobody lock a table without a privilege on the whole of it. Such a user goes
-        on without the lock, and meets the statement's own refusal where it has no right at all.
-        """
-        point = "stand_in_lock"
-        if self._backend.parameters.get("is_superuser") != "off":
-            point = ""
-        if not self.in_transaction:
-            await self.run("SHOW server_version")  # LOCK wants to be second in a pipeline
-        elif point:
-            await self.run(f"SAVEPOINT {point}")
-        try:
-            await self.run(sql)
-        except SqlError as error:
-            if not point or error.code != "42501":
-                raise
-            await self._backend.sync()
-            if self.in_transaction:
-                await self.run(f"ROLLBACK TO SAVEPOINT {point}")
-        if point and self.in_transaction:
-            await self.run(f"RELEASE SAVEPOINT {point}")
 
     def _prepared(self, name: str) -> Prepared:
         try:
@@ -437,34 +397,12 @@ class Session:
             else:
                 await self._script(prepared)
 
-    @contextlib.asynccontextmanager
-    async def _noted(self, source: str) -> AsyncIterator[None]:
+    def _noted(self, source: str) -> AbstractAsyncContextManager[Note]:
         """Note a statement in the history, with what became of it."""
-        history, block = self._shared.history, self.in_transaction
-        self._xid = self._xid or history.transaction()
-        note = Note(
-            self._backend.user, self._backend.pid, self._xid, self._label, masked(source), now(),
-            last=self._last,
-        )  # fmt: skip
-        numbers, self._tag = (self._state.copy_id, self._state.unload_id), ""
-        history.begin(note)
-        try:
-            yield
-        except SqlError as error:
-            note.error = to_redshift(error).message
-            raise
-        finally:
-            if self._state.copy_id != numbers[0]:
-                note.query = self._state.copy_id
-            elif self._state.unload_id != numbers[1]:
-                note.query = self._state.unload_id
-            note.commits = not self.in_transaction and (block or note.writes) and not note.error
-            note.commits = note.commits and not self._tag.startswith("ROLLBACK")
-            count = self._tag.rpartition(" ")[2]
-            note.returned = int(count) if count.isdigit() else 0
-            if note.command in ("set", "reset") and not note.error:
-                self._label = _label(source, self._label)
-            await history.end(note)
+        self._tag = ""
+        return self._notes.statement(
+            source, self._state, self.in_transaction, lambda: (self._tag, self.in_transaction)
+        )
 
     async def _script(self, prepared: Prepared) -> None:
         if self.failed:
@@ -495,12 +433,3 @@ class Session:
             self._block = "I"
         self._shared.event("fault", action=rule.action, when=when, match=rule.match)
         await act(rule, self._client.gone)
-
-
-def _label(source: str, before: str) -> str:
-    """The query group behind a SET or RESET."""
-    tokens = [token for token in tokenize(source) if not token.is_word("session", "local")]
-    if len(tokens) < 2 or not tokens[1].is_word("query_group"):
-        return before
-    value = tokens[3].value if len(tokens) > 3 else ""
-    return "" if tokens[0].is_word("reset") or value == "default" else value
