@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from loader import config
+from loader.config_types import Format
 from loader.errors import UsageError
 from loader.local.oracle import Oracle, write
 from loader.local.simulator.options import TrafficOptions
@@ -31,7 +32,7 @@ class Simulated:
         return {"messages": self.messages, "seconds": round(self.seconds, 3)}
 
 
-def configured_format(settings: config.Settings) -> config.Format:
+def configured_format(settings: config.Settings) -> Format:
     """The format of the event topics.
 
     Raises:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import redshift_connector
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr
 from redshift_connector.error import Error as DriverError
 
 from loader import __version__, config
@@ -159,5 +160,5 @@ def _iam(settings: config.Warehouse) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _text(secret: config.Secret | None) -> str | None:
+def _text(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()

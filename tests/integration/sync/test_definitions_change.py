@@ -12,31 +12,11 @@ from loader.compactor.sync import plan_sync, run_sync
 from loader.config import Settings
 from loader.errors import NeedsOperator, UsageError
 from loader.warehouse.session import Answer
+from tests.support.labelled import click, definition
 from tests.support.lake_writer import LakeWriter
 
 Read = Callable[[str], list[dict[str, Any]]]
 Sql = Callable[[str], Answer]
-
-T0 = 1_767_225_600_000_000
-
-
-def click(number: int, text: str = "Buy") -> dict[str, Any]:
-    return {
-        "event_id": number,
-        "user_id": number % 3,
-        "session_id": 1,
-        "time": T0 + number,
-        "type": "click",
-        "library": "web",
-        "target_text": text,
-    }
-
-
-def definition(
-    id_: str = "cta", name: str = "CTA", text: str = "Buy", **more: Any
-) -> dict[str, Any]:
-    where = {"target_text": text}
-    return {"id": id_, "name": name, "source": "web", "event": "click", "where": where, **more}
 
 
 def actions(settings: Settings) -> dict[str, str]:

@@ -18,30 +18,13 @@ from loader.warehouse.sql import Commit, Statement
 from loader.warehouse.system import Analyze, Vacuum
 from tests.integration.sync.conftest import Query
 from tests.support.faults import watched
+from tests.support.labelled import click, definition
 from tests.support.lake_writer import LakeWriter
 
 Sql = Callable[[str], Answer]
 
-T0 = 1_767_225_600_000_000
 #: Count and sum of ids under either definition.
 BUY, SELL = (3, 6), (1, 4)
-
-
-def click(number: int, text: str) -> dict[str, Any]:
-    return {
-        "event_id": number,
-        "user_id": number % 3,
-        "session_id": 1,
-        "time": T0 + number,
-        "type": "click",
-        "library": "web",
-        "target_text": text,
-    }
-
-
-def definition(text: str, **more: Any) -> dict[str, Any]:
-    where = {"target_text": text}
-    return {"id": "cta", "name": "CTA", "source": "web", "event": "click", "where": where, **more}
 
 
 class Hammer:
@@ -172,23 +155,23 @@ def test_no_grant_is_lost_and_no_reader_sees_half_a_table(
     """The three cases in which the original loses grants, as its own documentation says."""
     schema = settings.warehouse.db_schema
     lake.events([click(n, "Sell" if n == 4 else "Buy") for n in (1, 2, 3, 4)])
-    lake.definitions([definition("Buy")])
+    lake.definitions([definition(text="Buy")])
     run_sync(settings)
     hammer = granted()
     before = rights(sql, schema)
     try:
         with slowed(settings, hammer) as (parts, met):
             # Its definition changes.
-            lake.definitions([definition("Sell")])
+            lake.definitions([definition(text="Sell")])
             run_sync(settings, parts=parts)
             assert met == ["DeleteAll", "InsertFromStage", "Commit"]
             assert rights(sql, schema) == before
             assert (hammer.errors, hammer.answers[-1]) == ([], SELL)
             assert late(sql, schema) == SELL
             # It is switched off and on again, and has changed meanwhile.
-            lake.definitions([definition("Sell", sync={"enabled": False})])
+            lake.definitions([definition(text="Sell", sync={"enabled": False})])
             run_sync(settings, parts=parts)
-            lake.definitions([definition("Buy")])
+            lake.definitions([definition(text="Buy")])
             run_sync(settings, parts=parts)
             assert rights(sql, schema) == before
             assert (hammer.errors, hammer.answers[-1]) == ([], BUY)

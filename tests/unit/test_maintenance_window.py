@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from loader.config import Settings, Sync
-from loader.windows import parse_window
+from loader.maintenance_window import parse_window
 
 
 def at(text: str) -> datetime:
