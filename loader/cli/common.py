@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from loader.config import Settings
+    from loader.warehouse.grants import Grantee
 
 
 @dataclass(slots=True)
@@ -48,6 +49,21 @@ def console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PLAIN_WIDTH)
+
+
+def grantee_of(analysts: str) -> Grantee:
+    """Who is meant by ``--analysts``.
+
+    Raises:
+        UsageError: nobody.
+    """
+    from loader.errors import UsageError
+    from loader.warehouse.grants import Grantee
+
+    try:
+        return Grantee.parse(analysts)
+    except ValueError as error:
+        raise UsageError(f"--analysts {analysts!r}: {error}.") from None
 
 
 def short_time(iso: str | None) -> str:

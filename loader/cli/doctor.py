@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loader.cli.common import Json, console, context, print_json
+from loader.cli.common import Json, console, context, grantee_of, print_json
 from loader.errors import CheckFailed, UsageError
 
 if TYPE_CHECKING:
     from loader.doctor.report import Check, Report
+    from loader.warehouse.grants import Grantee
 
 _COLOURS = {"ok": "green", "wanted": "yellow", "unknown": "yellow", "missing": "red"}
 
@@ -43,8 +44,10 @@ def doctor(
     if wrong:
         raise UsageError(f"--only {wrong[0]}: it is one of {', '.join(PARTS)}.")
     settings = context.settings()
+    grantee = None if analysts is None else grantee_of(analysts)
     report = examine(settings, only or PARTS, _progress)
-    blocks = _analysts(analysts, settings.warehouse.db_schema, report)
+    owner = report.facts.get("user", settings.warehouse.user)
+    blocks = _analysts(analysts or "", grantee, settings.warehouse.db_schema, owner)
     if json:
         print_json({**report.document(), **({"analysts": blocks} if blocks else {})})
     else:
@@ -96,16 +99,11 @@ def _show_check(check: Check) -> None:
         out.print(line, markup=False, soft_wrap=True)
 
 
-def _analysts(who: str | None, schema: str, report: Report) -> dict[str, list[str]]:
-    if who is None:
+def _analysts(who: str, grantee: Grantee | None, schema: str, owner: str) -> dict[str, list[str]]:
+    if grantee is None:
         return {}
-    from loader.warehouse.grants import Grantee, reader_rights
+    from loader.warehouse.grants import reader_rights
 
-    try:
-        grantee = Grantee.parse(who)
-    except ValueError as error:
-        raise UsageError(f"--analysts {who!r}: {error}.") from None
-    owner = report.facts.get("user", context.settings().warehouse.user)
     return {
         f"For {who} to read": list(reader_rights(schema, owner, grantee, "SELECT")),
         f"For {who} to do everything": list(reader_rights(schema, owner, grantee, "ALL")),

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loader.cli.common import Json, print_json
+from loader.cli.common import Json, grantee_of, print_json
 from loader.errors import LoaderError, UsageError
 
 if TYPE_CHECKING:
     from loader.config import Settings
     from loader.setup.answers import Answers
+    from loader.warehouse.grants import Grantee
 
 
-def option(help_text: str) -> Any:
+def option(help_text: str, least: int | None = None) -> Any:
     """A flag without a default: what is not given is asked for."""
-    return typer.Option(help=help_text, show_default=False)
+    return typer.Option(help=help_text, show_default=False, min=least)
 
 
 def setup(
@@ -48,8 +49,10 @@ def setup(
         option("Its private key; made where it is not there. Default: ./heap-loader.key."),
     ] = None,
     known_hosts: Annotated[str | None, option("Default: ~/.ssh/known_hosts.")] = None,
-    pageviews: Annotated[int | None, option("A month, for the size of the cluster.")] = None,
-    sessions: Annotated[int | None, option("Or sessions a month.")] = None,
+    pageviews: Annotated[
+        int | None, option("A month, for the size of the cluster.", least=1)
+    ] = None,
+    sessions: Annotated[int | None, option("Or sessions a month.", least=1)] = None,
     figures: Annotated[Path | None, option("What ./scripts/bench warehouse --out wrote.")] = None,
     analysts: Annotated[
         str, typer.Option(help="Who reads: a user, 'group NAME' or 'role NAME'.")
@@ -72,6 +75,9 @@ def setup(
     from loader.setup import answers as made
     from loader.setup import bastion, sizing
 
+    # What can be wrong with the flags is found before anything is made.
+    grantee = grantee_of(analysts)
+    measured = sizing.read_figures(figures) if figures else ()
     ask = _Asker()
     host = ask.text("Endpoint of the cluster or workgroup", "--host", host)
     database = ask.text("Database", "--database", database, "dev")
@@ -117,10 +123,9 @@ def setup(
     if output.exists() and not replace:
         replace = ask.yes(f"{output} exists. Write its [warehouse] anew and keep the rest?")
     old = made.write(output, document, replace=replace)
-    measured = sizing.read_figures(figures) if figures else ()
     count = pageviews or (sessions * sizing.PAGEVIEWS_A_SESSION if sessions else None)
     size = tuple(sizing.advice(count, measured)) if count else ()
-    blocks = _blocks(settings, found, analysts)
+    blocks = _blocks(settings, found, analysts, grantee)
     if json:
         print_json(
             {
@@ -177,16 +182,14 @@ def _password(ask: _Asker, given: str | None) -> Any:
     return Password("file", str(path))
 
 
-def _blocks(settings: Settings, found: dict[str, Any], analysts: str) -> dict[str, tuple[str, ...]]:
+def _blocks(
+    settings: Settings, found: dict[str, Any], analysts: str, grantee: Grantee
+) -> dict[str, tuple[str, ...]]:
     """SQL for others to run, by what it is for."""
     from loader.warehouse import grants
 
     warehouse = settings.warehouse
     user = str(found.get("user", warehouse.user))
-    try:
-        grantee = grants.Grantee.parse(analysts)
-    except ValueError as error:
-        raise UsageError(f"--analysts {analysts!r}: {error}.") from None
     schema = warehouse.db_schema
     return {
         "For the loader's user, to be run by a superuser:": grants.loader_rights(

@@ -51,7 +51,8 @@ class Password:
         if kind in {"file", "command"} and value.strip():
             return cls(kind, value.strip())
         raise UsageError(
-            f"--password-from {text!r} is no place for a password.",
+            # Not shown: it may be the password itself.
+            "--password-from names no place where a password is.",
             hint="file:PATH, 'command:PROGRAM ARGUMENT...', or env "
             "(HEAP_LOADER_WAREHOUSE__PASSWORD).",
         )

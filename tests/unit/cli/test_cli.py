@@ -107,6 +107,9 @@ def test_version(tmp_path: Path) -> None:
         (("local", "status", "--dir", "nowhere"), 2),
         (("simulate", "--events", "0"), 2),
         (("lag", "--warn-seconds", "60", "--stall-seconds", "30"), 2),
+        (("doctor", "--only", "redshift"), 2),
+        (("setup", "--host", "c1", "--password-from", "hunter2", "--no-check"), 2),
+        (("setup", "--host", "c1", "--password-from", "env", "--figures", "none", "--no-check"), 2),
     ],
 )
 def test_a_users_mistake_is_one_clear_line_and_exit_2(
@@ -117,6 +120,9 @@ def test_a_users_mistake_is_one_clear_line_and_exit_2(
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+    assert "hunter2" not in done.stderr
+    # Nothing is made before all is known to be right.
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
 
 
 def test_config_show_hides_secrets_and_speaks_json(tmp_path: Path) -> None:

@@ -100,8 +100,10 @@ def test_the_environment_is_not_written(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("text", ["", "file:", "command:", "hunter2", "env:X"])
 def test_a_place_of_a_password_that_is_none(text: str) -> None:
-    with pytest.raises(UsageError):
+    """It may be the password itself, so it is not shown."""
+    with pytest.raises(UsageError) as refused:
         made.Password.parse(text)
+    assert "hunter2" not in f"{refused.value} {refused.value.hint}"
 
 
 def test_a_command_keeps_its_quoted_words() -> None:
