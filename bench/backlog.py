@@ -28,6 +28,7 @@ from loader.config import load
 from loader.local.stack import Stack
 
 _FIRST = 1_000_000
+_POINTS = 600
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ def _told(run: Run) -> str:
 
 def _draw(run: Run, limit: float, path: Path) -> None:
     lines = [
-        Line(f"worker {number}", series)
+        Line(f"worker {number}", _thinned(series))
         for number, (_, series) in enumerate(sorted(run.resident.items()))
     ]
     plot(
@@ -133,6 +134,15 @@ def _draw(run: Run, limit: float, path: Path) -> None:
         lines,
         rule=(limit, "consumer.memory"),
     )
+
+
+def _thinned(series: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Few enough points for a page; of several samples the highest, so that every peak stays."""
+    stride = max(1, len(series) // _POINTS)
+    return [
+        max(series[start : start + stride], key=lambda sample: sample[1])
+        for start in range(0, len(series), stride)
+    ]
 
 
 if __name__ == "__main__":

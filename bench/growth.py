@@ -20,11 +20,13 @@ from rich.console import Console
 
 from bench.backlog import Run, consume
 from bench.entry import run_main
+from bench.plot import Line, plot
 from bench.topics import make, send
 from loader.local.environment import Environment
 from loader.local.stack import Stack
 
 _PARTITIONS = (1, 4, 16, 64)
+_WORKERS = (1, 2)
 _ROWS = (10_000, 50_000, 100_000, 400_000)
 
 
@@ -32,17 +34,20 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./scripts/bench growth", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="of each run (default 1 M)")
     parser.add_argument("--rounds", type=int, default=1, help="of each line; medians are printed")
+    parser.add_argument("--plot", type=Path, help="draw partitions and workers here, as SVG")
     given = parser.parse_args(argv)
     console = Console(stderr=True)
     print("| what | k events/s | to the first line | peak MiB of a worker | S3 requests per M |")
     print("| --- | --- | --- | --- | --- |")
     first = 0.0
+    speeds: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="heap-loader-bench-") as name:
         stack = Stack.open(Path(name) / "stack")
         try:
             for what, run in _runs(stack.up(), Path(name), given.events, console):
                 runs = [run() for _ in range(given.rounds)]
                 speed = median(one.messages / one.seconds for one in runs)
+                speeds[what] = speed / 1000
                 first = first or speed
                 peak = median(one.peak for one in runs)
                 requests = median(one.requests / one.messages * 1e6 for one in runs)
@@ -53,7 +58,34 @@ def main(argv: Sequence[str]) -> int:
                 )
         finally:
             stack.down(purge=True)
+    if given.plot:
+        _draw(speeds, given.plot)
     return 0
+
+
+def _draw(speeds: dict[str, float], path: Path) -> None:
+    lines = [
+        Line(
+            _counted(workers, "worker"),
+            [(n, speeds[_shape(count, workers)]) for n, count in enumerate(_PARTITIONS)],
+        )
+        for workers in _WORKERS
+    ]
+    plot(
+        path,
+        "Events a second by partitions of the topic, one and two workers",
+        ("partitions", "k events/s"),
+        lines,
+        steps=[str(count) for count in _PARTITIONS],
+    )
+
+
+def _shape(partitions: int, workers: int) -> str:
+    return f"{_counted(partitions, 'partition')}, {_counted(workers, 'worker')}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s'[: count > 1]}"
 
 
 def _runs(
@@ -61,13 +93,12 @@ def _runs(
 ) -> Iterator[tuple[str, Callable[[], Run]]]:
     base: dict[str, Any] = {}
     for partitions in _PARTITIONS:
-        console.print(f"simulating {events:,} events in {partitions} partitions ...")
+        console.print(f"simulating {events:,} events in {_counted(partitions, 'partition')} ...")
         document = make(environment, f"p{partitions}", "json", partitions)
         send(document, "json", events, folder)
         base = document if partitions == 4 else base
-        for workers in (1, 2):
-            what = f"{partitions} partition{'s'[: partitions > 1]}, {workers} worker{'s'[: workers > 1]}"
-            yield what, partial(consume, document, folder, workers)
+        for workers in _WORKERS:
+            yield _shape(partitions, workers), partial(consume, document, folder, workers)
     for rows in _ROWS:
         document = {**base, "batch": {"max_rows": rows}}
         what = f"4 partitions, 2 workers, batches of {rows:,}"

@@ -29,8 +29,18 @@ def plot(
     lines: Sequence[Line],
     *,
     rule: tuple[float, str] | None = None,
+    steps: Sequence[str] = (),
 ) -> None:
-    """Draw lines from zero on both axes; ``rule`` is a height that is marked, with its name."""
+    """Draw lines from zero on both axes.
+
+    Args:
+        path: where to.
+        title: of the whole.
+        axes: what stands below, and what at the side.
+        lines: what is drawn.
+        rule: a height that is marked, with its name.
+        steps: names of ``x`` = 0, 1, 2 ... where those are no numbers of the axis.
+    """
     high = max([y for line in lines for _, y in line.points] + ([rule[0]] if rule else []))
     wide = max(x for line in lines for x, _ in line.points)
     top, right = _round(high * 1.05), wide or 1.0
@@ -53,10 +63,10 @@ def plot(
         parts.append(
             f'<text x="{x0 - 8:.1f}" y="{at + 4:.1f}" {_FONT} text-anchor="end">{y:g}</text>'
         )
-    for x in _ticks(right):
+    for x, shown in enumerate(steps) if steps else ((x, f"{x:g}") for x in _ticks(right)):
         at, y0 = place(x, 0)
         parts.append(
-            f'<text x="{at:.1f}" y="{y0 + 18:.1f}" {_FONT} text-anchor="middle">{x:g}</text>'
+            f'<text x="{at:.1f}" y="{y0 + 18:.1f}" {_FONT} text-anchor="middle">{escape(shown)}</text>'
         )
     for number, line in enumerate(lines):
         color = _COLORS[number % len(_COLORS)]

@@ -56,6 +56,7 @@ class Route:
         rate: share of turns that are harmed.
         rng: decides which.
         faults: the faults to choose from.
+        delay: seconds of a delay; None draws each.
         port: where the proxy listens.
         trap: the trap that is set, if one is.
         turns: number of requests by kind.
@@ -69,6 +70,7 @@ class Route:
     rate: float
     rng: random.Random
     faults: Sequence[str] = FAULTS
+    delay: float | None = None
     port: int = 0
     trap: Trap | None = None
     turns: Counter[str] = field(default_factory=Counter)
@@ -171,7 +173,8 @@ async def _up(
         if begins:
             _begin(route, turn, data)
             if turn.fate == "delay":
-                await asyncio.sleep(min(route.rng.expovariate(4.0), _LONGEST_DELAY))
+                drawn = min(route.rng.expovariate(4.0), _LONGEST_DELAY)
+                await asyncio.sleep(drawn if route.delay is None else route.delay)
             elif turn.fate == "reset":
                 raise _Cut
             elif turn.trap is not None and turn.trap.moment == "before":

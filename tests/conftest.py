@@ -48,14 +48,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def environment(stack: Stack) -> Iterator[Environment]:
     """The endpoints of the session's stack.
 
-    Every statement that the loader sends to its warehouse meanwhile is held against what a loader
-    must never send; a breach fails the session at its end.
+    Every statement that the loader sends to its warehouse meanwhile, from this process or from one that
+    a test starts, is held against what a loader must never send; a breach fails the session at its end.
     """
     from tests.support.law import watched_statements
 
-    with watched_statements() as broken:
+    with watched_statements() as watch:
         yield stack.environment()
-    assert broken == []
+    watch.ask(stack.environment())
+    assert watch.broken == []
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,14 @@ from loader.consumer.runs import Run
 
 
 class Intake:
-    """The open batches of a worker's partitions. Pure: it asks nobody, and knows no clock."""
+    """The open batches of a worker's partitions. Pure: it asks nobody, and knows no clock.
 
-    def __init__(self) -> None:
+    Args:
+        limits: of a batch.
+    """
+
+    def __init__(self, limits: config.Batch) -> None:
+        self._limits = limits
         self.buffers: dict[Place, Buffer] = {}
         self._epoch = 0
 
@@ -30,7 +35,9 @@ class Intake:
         """Partitions came, each to be read from an offset."""
         self._epoch += 1
         for (topic, partition), offset in starts:
-            self.buffers[topic, partition] = Buffer(topic, partition, offset, self._epoch)
+            self.buffers[topic, partition] = Buffer(
+                topic, partition, offset, self._epoch, self._limits
+            )
 
     def unassign(self, places: Iterable[Place]) -> None:
         """Partitions went, and what was open of them."""
@@ -89,7 +96,6 @@ class Intake:
     def due(
         self,
         now: float,
-        limits: config.Batch,
         *,
         short: bool,
         takes: Callable[[Place], bool],
@@ -103,7 +109,6 @@ class Intake:
 
         Args:
             now: monotonic time, seconds.
-            limits: of a batch.
             short: whether memory is.
             takes: whether another batch of a partition may be under way.
             complete: whether everything that a bounded run wants of a partition is here.
@@ -113,7 +118,7 @@ class Intake:
         for place, buffer in self.buffers.items():
             if not takes(place):
                 continue
-            if buffer.rows and (buffer.closes(limits, now) or complete(place)):
+            if buffer.rows and (buffer.closes(now) or complete(place)):
                 due.append((0, buffer.opened, place))
             elif not buffer.rows and passed(buffer):
                 due.append((0, buffer.ended_at, place))

@@ -12,8 +12,8 @@ import psutil
 from loader.errors import LoaderError
 
 #: Resident bytes that do not depend on what waits: 240 MiB of a worker with its libraries and compiled
-#: code, 120 MiB that Kafka's client may have fetched ahead, unpacked.
-_BASE = 360 << 20
+#: code, 144 MiB that Kafka's client may have fetched ahead, unpacked.
+_BASE = 384 << 20
 #: Resident bytes for each byte that waits, at the worst moment: of the batch that is decoded there are
 #: spans and columns too; the others only wait. Measured: backlogs of JSON and of Avro, one worker and
 #: two, peaked between 658 and 681 MiB where 700 were allowed.
@@ -30,7 +30,7 @@ def water_marks(memory_bytes: int) -> tuple[int, int]:
 
     Returns:
         ``(high, low)`` in bytes of messages polled and not in the lake yet: partitions are paused at
-        ``high`` and resumed below ``low``, two thirds of it. 700 MiB give 170 MiB and 113 MiB.
+        ``high`` and resumed below ``low``, two thirds of it. 700 MiB give 158 MiB and 105 MiB.
     """
     high = max(memory_bytes - _BASE, 0) // _PER_BYTE
     return high, high * 2 // 3

@@ -40,21 +40,19 @@ class Progress:
         self.bytes += sum(file.bytes for file in record.files)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where ``--until-caught-up`` ends.
 
     Attributes:
         ends: the high watermarks seen at start.
-        reached: partitions that said "end" since; the last offsets may be control records.
         shared: several workers share the work. None of them knows all partitions, and one that left
             would only hand its own ones to the others: all go on until they are told to stop.
     """
 
     ends: dict[Place, int]
-    reached: set[Place] = field(default_factory=set)
     shared: bool = False
 
     def at(self, place: Place, offset: int) -> bool:
         """Whether nothing is left before ``offset`` of what stood in Kafka at start."""
-        return place in self.reached or offset >= self.ends.get(place, 0)
+        return offset >= self.ends.get(place, 0)

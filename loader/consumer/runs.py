@@ -99,6 +99,11 @@ class Collected:
         return self._values.size
 
     @property
+    def first(self) -> int:
+        """The offset of the first message; 0 if there is none."""
+        return int(self._offsets[0][0]) if self._offsets else 0
+
+    @property
     def read(self) -> int:
         """The offset after the last message; 0 if there is none."""
         return int(self._offsets[-1][-1]) + 1 if self._offsets else 0

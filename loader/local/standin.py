@@ -51,6 +51,8 @@ class StandIn:
                 "secret_access_key": place.state.secret_access_key,
                 "region": REGION,
             },
+            # Absent until somebody wants faults (docs/stand-in.md).
+            "control_file": str(place.home / "faults.json"),
         }
         return Launch(
             argv=(sys.executable, "-P", "-m", "loader.local.redshift", "--config", str(config)),

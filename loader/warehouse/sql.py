@@ -47,11 +47,13 @@ class Statement(Protocol):
 def quote(identifier: str) -> str:
     """An identifier in double quotes: the only way a name gets into SQL.
 
+    The driver looks for ``%s`` outside of quotes only, so a name may hold that, too.
+
     Raises:
-        ValueError: empty, longer than 127 bytes, or with a NUL or a ``%``.
+        ValueError: empty, longer than 127 bytes, or with a NUL.
     """
     size = len(identifier.encode())
-    if not 0 < size <= MAX_IDENTIFIER_BYTES or "\0" in identifier or "%" in identifier:
+    if not 0 < size <= MAX_IDENTIFIER_BYTES or "\0" in identifier:
         raise ValueError(f"not an identifier: {identifier!r}")
     return '"' + identifier.replace('"', '""') + '"'
 

@@ -11,6 +11,7 @@ import random
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import stamina
@@ -25,7 +26,7 @@ from loader.warehouse.connection import connect
 from loader.warehouse.handle import ATTEMPTS
 from loader.warehouse.sql import SelectColumns, SelectRows, Table
 from tests.support import traffic
-from tests.support.faults import Place, Storm, watched
+from tests.support.faults import Place, Storm, control_file, watched
 from tests.support.lake_writer import LakeWriter
 from tests.support.truth import Truth, comparable
 
@@ -36,10 +37,11 @@ FAULTS = ("before", "after", "conflict")
 class Subject:
     """A lake that grows by one batch a sync, and a schema that is to be equal to it."""
 
-    def __init__(self, document: dict[str, Any], tables: Sequence[str]) -> None:
+    def __init__(self, document: dict[str, Any], tables: Sequence[str], control: Path) -> None:
         self.settings = Settings.model_validate(document)
         self.truth = Truth()
         self._tables = tables
+        self._control = control
         self._lake = LakeWriter(S3Store.open(self.settings.lake), self.settings.topics)
         self._rng = random.Random(1)
         self._round = 0
@@ -81,7 +83,7 @@ class Subject:
 
     def sync(self, storm: Storm) -> SyncReport:
         """One sync with these faults."""
-        with watched(self.settings, storm=storm) as parts:
+        with watched(self.settings, storm=storm, control=self._control) as parts:
             return run_sync(self.settings, tables=self._tables, parts=parts)
 
     def check(self, report: SyncReport) -> None:
@@ -165,9 +167,11 @@ def every_point(calm: Storm, together: int, sync: Callable[[Storm], None]) -> in
     return len(points)
 
 
-def later_syncs(document: dict[str, Any], tables: Sequence[str], together: int) -> int:
+def later_syncs(
+    document: dict[str, Any], tables: Sequence[str], together: int, control: Path
+) -> int:
     """Faults at every statement of a sync that appends, replaces, renames and switches off."""
-    subject = Subject(document, tables)
+    subject = Subject(document, tables, control)
 
     def sync(storm: Storm) -> None:
         subject.grow()
@@ -180,9 +184,11 @@ def later_syncs(document: dict[str, Any], tables: Sequence[str], together: int) 
     return every_point(calm, together, sync)
 
 
-def first_syncs(document: dict[str, Any], tables: Sequence[str], together: int) -> int:
+def first_syncs(
+    document: dict[str, Any], tables: Sequence[str], together: int, control: Path
+) -> int:
     """Faults at every statement of the first sync, which makes the schema and the tables."""
-    subject = Subject(document, tables)
+    subject = Subject(document, tables, control)
     subject.grow()
 
     def sync(storm: Storm) -> None:
@@ -203,7 +209,7 @@ def main(directory: str) -> None:
         for run in (first_syncs, later_syncs):
             name = f"storm_{uuid.uuid4().hex[:8]}"
             document = stack_settings(environment, lake_prefix=f"test/{name}", schema=name)
-            faults = run(document, tables, 1)
+            faults = run(document, tables, 1, control_file(environment.config))
             sys.stdout.write(json.dumps({"tables": tables or "all", "faults": faults}) + "\n")
 
 

@@ -10,6 +10,7 @@ import stamina
 from loader.local.environment import Environment
 from loader.local.environment import settings as stack_settings
 from tests.crash.every_statement import first_syncs, later_syncs
+from tests.support.faults import control_file
 
 #: Faults of one sync: the more, the fewer syncs it takes.
 TOGETHER = 30
@@ -26,7 +27,8 @@ def test_every_statement_of_a_first_sync(
     environment: Environment, lake_prefix: str, schema_name: str
 ) -> None:
     document = stack_settings(environment, lake_prefix=lake_prefix, schema=schema_name)
-    assert first_syncs(document, ("kept", "users"), TOGETHER) > 100
+    control = control_file(environment.config)
+    assert first_syncs(document, ("kept", "users"), TOGETHER, control) > 100
 
 
 def test_every_statement_of_a_later_sync(
@@ -34,4 +36,5 @@ def test_every_statement_of_a_later_sync(
 ) -> None:
     document = stack_settings(environment, lake_prefix=lake_prefix, schema=schema_name)
     tables = ("edited", "renamed", "users")
-    assert later_syncs(document, tables, TOGETHER) > 120
+    control = control_file(environment.config)
+    assert later_syncs(document, tables, TOGETHER, control) > 120

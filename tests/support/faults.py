@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from loader.compactor.executors import Here
 from loader.compactor.sync import Parts
 from loader.config import Settings
 from loader.lake.s3 import S3Store
 from loader.warehouse.connection import RedshiftSession, connect
-from loader.warehouse.errors import ConnectionLost, TransactionConflict
 from loader.warehouse.session import Answer, Session
 from loader.warehouse.sql import Begin, Commit, Rollback, SelectRows, Statement, UpdateRow
 
@@ -21,25 +22,47 @@ Matches = Callable[[Statement], bool]
 
 
 class Breaking:
-    """A real session that loses its connection once, before or after a statement has run."""
+    """A real session whose server loses it once, before or after a statement has run."""
 
-    def __init__(self, session: RedshiftSession, fault: Fault) -> None:
+    def __init__(self, session: RedshiftSession, fault: Fault, faults: Path) -> None:
         self._session = session
         self._fault = fault
+        self._faults = faults
 
     def execute(self, statement: Statement) -> Answer:
-        due = self._fault.due(statement)
-        if due and self._fault.when == "before":
-            self._session.close()
-            raise ConnectionLost("lost before the statement")
-        answer = self._session.execute(statement)
-        if due:
-            self._session.close()
-            raise ConnectionLost("lost before the answer")
-        return answer
+        if self._fault.due(statement):
+            arrange(self._faults, statement, self._fault.when)
+        return self._session.execute(statement)
 
     def close(self) -> None:
         self._session.close()
+
+
+def control_file(config: Path) -> Path:
+    """Where the stand-in of a stack looks for faults (`loader.local.redshift.faults`).
+
+    Args:
+        config: the ``heap-loader.toml`` that the stack wrote.
+    """
+    return config.parent / "data" / "redshift" / "faults.json"
+
+
+def arrange(faults: Path, statement: Statement, what: str) -> None:
+    """Let the stand-in break at the next statement of this text, once.
+
+    Args:
+        faults: its control file.
+        statement: the one that is sent next.
+        what: ``before`` or ``after`` (the connection is dropped before the statement has run, or when
+            it has and nobody was told), or ``conflict``.
+    """
+    # Behind the first parameter the driver sends another text than ours.
+    text = statement.render().text.split("%s")[0]
+    rule = {"match": "^" + re.escape(text), "nth": 1}
+    rule |= {"action": "conflict"} if what == "conflict" else {"action": "drop", "when": what}
+    fresh = faults.with_suffix(".new")
+    fresh.write_text(json.dumps([rule]), encoding="utf-8")
+    fresh.replace(faults)
 
 
 @dataclass
@@ -108,38 +131,27 @@ class Storm:
     seen: Counter[Place] = field(default_factory=Counter)
     fired: list[Place] = field(default_factory=list)
 
-    def session(self, real: RedshiftSession) -> Session:
-        return _Stormy(real, self)
+    def session(self, real: RedshiftSession, faults: Path) -> Session:
+        return _Stormy(real, self, faults)
 
 
 class _Stormy:
-    def __init__(self, session: RedshiftSession, storm: Storm) -> None:
+    def __init__(self, session: RedshiftSession, storm: Storm, faults: Path) -> None:
         self._session = session
         self._storm = storm
+        self._faults = faults
         self._places = Places()
 
     def execute(self, statement: Statement) -> Answer:
         place = self._places.of(statement)
         self._storm.seen[place] += 1
         what = self._storm.due.pop(place, "")
-        if what:
-            self._storm.fired.append(place)
-        if what == "conflict":
-            # A COMMIT that meets a conflict ends the transaction, as ROLLBACK does.
-            if isinstance(statement, Commit):
-                self._session.execute(Rollback())
-            raise TransactionConflict("1023")
-        if what == "before":
-            self._cut()
-        answer = self._session.execute(statement)
-        if what == "after":
-            self._cut()
-            # The driver finds out by itself.
-            self._session.execute(Rollback())
-        return answer
-
-    def _cut(self) -> None:
-        self._session._connection._usock.shutdown(2)
+        if not what:
+            return self._session.execute(statement)
+        self._storm.fired.append(place)
+        arrange(self._faults, statement, what)
+        self._session.execute(statement)
+        raise AssertionError(f"the stand-in did not break at {place}")
 
     def close(self) -> None:
         self._session.close()
@@ -161,14 +173,20 @@ def watched(
     log: Log | None = None,
     fault: Fault | None = None,
     storm: Storm | None = None,
+    control: Path | None = None,
 ) -> Iterator[Parts]:
-    """Real parts, with an observer or faults between the loader and the server."""
+    """Real parts with an observer, or with faults of the server, whose control file that takes."""
     store = S3Store.open(settings.lake)
 
     def opened() -> Session:
         session = connect(settings.warehouse, log)
+        if control is None:
+            return session
         if storm is not None:
-            return storm.session(session)
-        return session if fault is None else Breaking(session, fault)
+            return storm.session(session, control)
+        return session if fault is None else Breaking(session, fault, control)
 
+    assert control is not None or (fault or storm) is None
     yield Parts(store, opened, Here(store))
+    if control is not None:
+        control.unlink(missing_ok=True)

@@ -6,12 +6,19 @@ grants or views (AWS docs: COPY, TRUNCATE, VACUUM, ALTER TABLE, MERGE, DELETE, l
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Final
 
+import redshift_connector
+
+from loader.config import Warehouse
+from loader.local.environment import Environment
 from loader.warehouse.connection import RedshiftSession
 from loader.warehouse.session import Answer
 from loader.warehouse.sql import Statement
@@ -86,14 +93,67 @@ def breaches(text: str, *, in_transaction: bool) -> list[str]:
     return found
 
 
+@dataclass
+class Watch:
+    """What is seen of the statements that are sent.
+
+    Attributes:
+        broken: a line for each breach.
+        own: process ids, as the server counts them, of this process's own sessions.
+        since: when it began, UTC.
+    """
+
+    broken: list[str] = field(default_factory=list)
+    own: set[int] = field(default_factory=set)
+    since: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+    def ask(self, environment: Environment) -> int:
+        """Check what the loader sent from other processes, by the server's own log.
+
+        Returns:
+            How many statements that were.
+        """
+        server = environment.redshift
+        with redshift_connector.connect(
+            host=server.host, port=server.port, database=server.database,
+            user=server.user, password=server.password, ssl=False,
+        ) as connection:  # fmt: skip
+            cursor = connection.cursor()
+            cursor.execute(
+                "SELECT pid, xid, starttime, sequence, text FROM svl_statementtext "
+                "WHERE label = %s AND starttime >= %s ORDER BY pid, starttime, xid, sequence",
+                (Warehouse.model_fields["query_group"].default, self.since.replace(tzinfo=None)),
+            )
+            rows = cursor.fetchall()
+        count = 0
+        open_: dict[int, bool] = {}
+        for (pid, *_), parts in groupby(rows, key=lambda row: tuple(row[:3])):
+            if pid in self.own:
+                continue
+            # A part is 200 bytes; blanks at its end are lost on the way.
+            text = "".join(str(part[4]).ljust(200) for part in parts).rstrip()
+            count += 1
+            self.broken += [
+                f"{why}: {text[:300]}"
+                for why in breaches(text, in_transaction=open_.get(pid, False))
+            ]
+            if text in ("BEGIN", "COMMIT", "ROLLBACK"):
+                open_[pid] = text == "BEGIN"
+        return count
+
+
 @contextmanager
-def watched_statements() -> Iterator[list[str]]:
+def watched_statements() -> Iterator[Watch]:
     """Check every statement of the loader's own that is sent in this process meanwhile."""
-    broken: list[str] = []
+    watch = Watch()
+    broken = watch.broken
     open_: weakref.WeakKeyDictionary[RedshiftSession, bool] = weakref.WeakKeyDictionary()
     original = RedshiftSession.execute
 
     def execute(self: RedshiftSession, statement: Statement) -> Answer:
+        driver = self._connection
+        if driver is not None and driver._backend_key_data:
+            watch.own.add(int.from_bytes(driver._backend_key_data[:4], "big"))
         if type(statement).__module__.startswith("loader."):
             shown = statement.render().shown
             broken.extend(
@@ -107,6 +167,6 @@ def watched_statements() -> Iterator[list[str]]:
     holder: Any = RedshiftSession
     holder.execute = execute
     try:
-        yield broken
+        yield watch
     finally:
         holder.execute = original

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from loader.config import Settings
 from loader.consumer import app
+from loader.consumer.effects import Effect, Effects, Side
 from loader.consumer.progress import Progress
 from loader.errors import NeedsOperator, Unreachable, UsageError
 from loader.lake.commit_log import commit_log
@@ -49,6 +50,55 @@ def test_a_second_run_goes_on_where_the_lake_ends(settings: Settings) -> None:
     assert consume(settings).read == 150
     table = rows(S3Store.open(settings.lake), topic)
     assert sorted(table.column("event_id").to_pylist()) == list(range(250))
+
+
+def test_partitions_that_go_and_come_back_in_a_bounded_run_are_read_to_the_end(
+    settings: Settings,
+) -> None:
+    """What was polled is dropped when they go: that Kafka's end was seen then means nothing any more."""
+    topic, per_partition = settings.topics.events.name, 300
+    for partition in range(4):
+        numbers = range(partition * per_partition, (partition + 1) * per_partition)
+        values = [event(n) for n in numbers]
+        produce(settings.kafka.bootstrap_servers, topic, values, partition=partition)
+    client = {**settings.kafka.client, "partition.assignment.strategy": "range"}
+    settings = with_batch(settings, 10).model_copy(
+        update={"kafka": settings.kafka.model_copy(update={"client": client})}
+    )
+    writing, left = threading.Event(), threading.Event()
+
+    def slow(effect: Effect, _side: Side) -> None:
+        """Until another member has come and gone, most of the batches wait behind those in writing."""
+        if effect is Effect.PUT_RECORD:
+            writing.set()
+            left.wait(1.0)
+
+    def come_and_go() -> None:
+        """Another member takes all partitions of its share from the first one, and leaves."""
+        writing.wait(60)
+        came = threading.Event()
+        other = Consumer(
+            {
+                "bootstrap.servers": settings.kafka.bootstrap_servers,
+                "group.id": settings.kafka.group_id,
+                **client,
+            }
+        )
+        other.subscribe([topic], on_assign=lambda *_: came.set())
+        while not came.is_set():
+            other.poll(0.1)
+        other.close()
+        left.set()
+
+    guest = threading.Thread(target=come_and_go)
+    guest.start()
+    progress = app.run(
+        settings, until_caught_up=True, stop=threading.Event(), effects=Effects(slow)
+    )
+    guest.join()
+    assert progress.read == 4 * per_partition
+    store = S3Store.open(settings.lake)
+    assert_each_offset_once(store, topic, dict.fromkeys(range(4), per_partition))
 
 
 def test_the_lake_is_the_truth_when_the_group_is_forgotten(settings: Settings) -> None:

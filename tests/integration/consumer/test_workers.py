@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,6 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loader.config import Settings
 from loader.consumer import app
+from loader.consumer.overview import Overview
+from loader.consumer.reports import Start
+from loader.consumer.restarts import Policy
+from loader.consumer.supervisor import Supervisor
 from loader.lake.commit_log import commit_log
 from loader.lake.s3 import S3Store
 from tests.support.kafka import event, produce
@@ -273,3 +278,46 @@ def _metrics(url: str) -> dict[tuple[object, ...], float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def test_a_worker_above_its_memory_limit_ends_and_another_one_takes_over(
+    settings: Settings, filled: str, tmp_path: Path
+) -> None:
+    """The first incarnation holds what nobody gives back; its limit and its patience are small."""
+    heavy = tmp_path / "heavy"
+    program = f"""
+import pathlib, sys
+from loader.consumer import memory_limit, worker_main
+memory_limit._PATIENCE = 0.5
+marker = pathlib.Path({str(heavy)!r})
+ballast = b"" if marker.exists() else b"x" * (448 << 20)
+marker.touch()
+sys.exit(worker_main.main(int(sys.argv[2])))
+"""
+    consumer = settings.consumer.model_copy(update={"memory": 448 << 20, "workers": 1})
+    limited = settings.model_copy(update={"consumer": consumer})
+    overview = Overview(1)
+
+    def restarts() -> dict[tuple[str, ...], object]:
+        return {labels: value for name, labels, value in overview.samples() if "restarts" in name}
+
+    def look() -> None:
+        if restarts() and overview.readiness()[0]:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    async def bounded() -> None:
+        supervisor = Supervisor(
+            1,
+            lambda worker, pipe: [sys.executable, "-P", "-c", program, str(worker), str(pipe)],
+            lambda worker: Start(worker, limited, None, verbose=False, json_logs=True).encode(),
+            overview,
+            Policy(first_delay=0.01, stop_timeout=60.0),
+            on_progress=look,
+        )
+        async with asyncio.timeout(100):
+            await supervisor.run()
+
+    asyncio.run(bounded())
+    assert restarts() == {("0", "memory"): 1}
+    app.run(settings, until_caught_up=True, stop=threading.Event())
+    assert_each_offset_once(S3Store.open(settings.lake), filled, ENDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from loader.local.environment import settings as stack_settings
 from loader.warehouse.connection import RedshiftSession, connect
 from loader.warehouse.session import Answer
 from loader.warehouse.sql import Rendered
+from tests.support.faults import control_file
 from tests.support.lake_writer import LakeWriter
 
 Rows = list[dict[str, Any]]
@@ -34,6 +36,12 @@ def settings(environment: Environment, lake_prefix: str, schema_name: str) -> Se
     """Settings without topics in Kafka: the lake is written by hand."""
     document = stack_settings(environment, lake_prefix=lake_prefix, schema=schema_name)
     return Settings.model_validate(document)
+
+
+@pytest.fixture
+def control(environment: Environment) -> Path:
+    """Where the stand-in looks for faults."""
+    return control_file(environment.config)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,12 +97,18 @@ def is_claim(statement: Statement) -> bool:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_a_lost_commit_did_is_known(
-    lake: LakeWriter, settings: Settings, table: Read, sql: Sql, truth: Truth, when: str
+    lake: LakeWriter,
+    settings: Settings,
+    control: Path,
+    table: Read,
+    sql: Sql,
+    truth: Truth,
+    when: str,
 ) -> None:
     """Of every other statement see ``tests/crash/test_every_statement.py``."""
     # The first commit is the schema's own.
     fault = Fault(is_commit, when, nth=2)
-    with watched(settings, fault=fault) as parts:
+    with watched(settings, fault=fault, control=control) as parts:
         report = run_sync(settings, parts=parts)
     assert report.status == "succeeded"
     assert fault.fired
@@ -236,10 +243,10 @@ def is_history(statement: Statement) -> bool:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_one_line_of_history_a_run(
-    lake: LakeWriter, settings: Settings, table: Read, truth: Truth, when: str
+    lake: LakeWriter, settings: Settings, control: Path, table: Read, truth: Truth, when: str
 ) -> None:
     fault = Fault(is_history, when)
-    with watched(settings, fault=fault) as parts:
+    with watched(settings, fault=fault, control=control) as parts:
         run_sync(settings, parts=parts)
     assert fault.fired
     assert [row["status"] for row in table("_sync_history")] == ["succeeded"]

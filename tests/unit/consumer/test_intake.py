@@ -9,7 +9,6 @@ from confluent_kafka import Message
 
 from loader import config
 from loader.consumer.intake import Intake
-from loader.consumer.runs import Collected
 
 A, B = ("t", 0), ("t", 1)
 LIMITS = config.Batch(max_rows=3, max_bytes=2048, max_age=10.0)
@@ -33,15 +32,20 @@ def run(place: tuple[str, int], offsets: Iterable[int], size: int = 1) -> list[M
 def offsets(intake: Intake, place: tuple[str, int]) -> list[int]:
     """What is held of a partition. It is taken out for that, and put back."""
     buffer = intake.buffers[place]
-    run, buffer.held = buffer.held.take(), Collected()
-    if len(run):
-        buffer.held.add(run)
-    return list(run.offsets.tolist())
+    first, found = buffer.first, []
+    while buffer.rows:
+        batch = buffer.close(buffer.read)
+        assert batch.run is not None
+        found.append(batch.run)
+    buffer.first = first
+    for run in found:
+        buffer.add(run, now=50.0)
+    return [offset for run in found for offset in run.offsets.tolist()]
 
 
 @pytest.fixture
 def intake() -> Intake:
-    made = Intake()
+    made = Intake(LIMITS)
     made.assign([(A, 100), (B, 0)])
     return made
 
@@ -75,7 +79,7 @@ def test_messages_of_several_partitions_are_sorted_apart_and_gaps_are_kafkas(
 )
 def test_what_came_within_a_rebalance_is_read_again(came: list[Message]) -> None:
     """It may be of before: then it lies ahead of where the new owner has to begin."""
-    intake = Intake()
+    intake = Intake(LIMITS)
     before = intake.epoch
     intake.assign([(A, 100)])
     assert take(intake, came, epoch=before) == {A}
@@ -85,7 +89,7 @@ def test_what_came_within_a_rebalance_is_read_again(came: list[Message]) -> None
 
 
 def test_an_end_that_came_within_a_rebalance_says_nothing() -> None:
-    intake = Intake()
+    intake = Intake(LIMITS)
     before = intake.epoch
     intake.assign([(A, 100)])
     assert take(intake, [], [(A, 600)], epoch=before) == {A}
@@ -119,7 +123,6 @@ def test_a_partition_that_was_taken_away_is_its_new_owners(intake: Intake) -> No
 def due(intake: Intake, *, short: bool = False, passed: bool = False) -> list[tuple[str, int]]:
     return intake.due(
         52.0,
-        LIMITS,
         short=short,
         takes=lambda _: True,
         complete=lambda _: False,

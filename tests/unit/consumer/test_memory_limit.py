@@ -9,7 +9,7 @@ from loader.consumer.memory_limit import MemoryWatch, water_marks
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize(("memory", "high"), [(700, 170), (1000, 320), (450, 45)])
+@pytest.mark.parametrize(("memory", "high"), [(700, 158), (1000, 308), (450, 33)])
 def test_the_water_marks_grow_with_the_memory(memory: int, high: int) -> None:
     assert water_marks(memory * MIB) == (high * MIB, high * MIB * 2 // 3)
 

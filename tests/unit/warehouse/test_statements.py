@@ -22,10 +22,11 @@ TARGET = Table("pageviews", "main")
 def test_identifiers_are_quoted_and_quotes_doubled() -> None:
     assert quote("order") == '"order"'
     assert quote('a"b') == '"a""b"'
+    assert quote("50%s") == '"50%s"'
     assert Table("t", "s").sql == '"s"."t"'
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "x" * 128, "é" * 64, "50%s"])
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 128, "é" * 64])
 def test_what_is_no_identifier_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not an identifier"):
         quote(name)
