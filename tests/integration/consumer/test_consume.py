@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -10,8 +11,11 @@ from confluent_kafka import Consumer, TopicPartition
 from loader.config import Settings
 from loader.consumer import app
 from loader.consumer.effects import Effect, Effects, Side
-from loader.consumer.progress import Progress
+from loader.consumer.observer import Observer
+from loader.consumer.progress import Place, Progress, Target
+from loader.consumer.topics import ends_now, wait_for_topics
 from loader.errors import NeedsOperator, Unreachable, UsageError
+from loader.kafka.clients import Cluster
 from loader.lake.commit_log import commit_log
 from loader.lake.s3 import S3Store
 from tests.support.kafka import event, produce, read_all
@@ -55,7 +59,10 @@ def test_a_second_run_goes_on_where_the_lake_ends(settings: Settings) -> None:
 def test_partitions_that_go_and_come_back_in_a_bounded_run_are_read_to_the_end(
     settings: Settings,
 ) -> None:
-    """What was polled is dropped when they go: that Kafka's end was seen then means nothing any more."""
+    """What was polled is dropped when they go: that Kafka's end was seen then means nothing any more.
+
+    As a worker among several: whoever started them ends them all when each partition was seen at its end.
+    """
     topic, per_partition = settings.topics.events.name, 300
     for partition in range(4):
         numbers = range(partition * per_partition, (partition + 1) * per_partition)
@@ -90,10 +97,19 @@ def test_partitions_that_go_and_come_back_in_a_bounded_run_are_read_to_the_end(
         other.close()
         left.set()
 
+    class Supervising(Observer):
+        def settled(self, places: Iterable[Place]) -> None:
+            super().settled(places)
+            if target.ends.keys() <= set(self.reached):
+                stop.set()
+
+    cluster, stop = Cluster(settings.kafka), threading.Event()
+    ends = ends_now(cluster, wait_for_topics(cluster, settings, stop, bounded=True)).ends
+    target = Target(ends, shared=True)
     guest = threading.Thread(target=come_and_go)
     guest.start()
     progress = app.run(
-        settings, until_caught_up=True, stop=threading.Event(), effects=Effects(slow)
+        settings, target=target, stop=stop, observer=Supervising(), effects=Effects(slow)
     )
     guest.join()
     assert progress.read == 4 * per_partition
