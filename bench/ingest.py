@@ -40,6 +40,7 @@ _TARGETS: tuple[Target, ...] = ("disk", "s3")
 class _Options:
     events: int
     rounds: int
+    peer_rounds: int
     formats: list[str]
     peers: list[str]
     targets: list[Target]
@@ -79,6 +80,11 @@ def _parse(argv: Sequence[str]) -> _Options:
     )
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
     parser.add_argument(
+        "--peer-rounds",
+        type=int,
+        help="rounds that peers, which are slow, take part in (default all)",
+    )
+    parser.add_argument(
         "--formats", default="json,avro", help="json, avro or both (default json,avro)"
     )
     parser.add_argument(
@@ -100,8 +106,9 @@ def _parse(argv: Sequence[str]) -> _Options:
                 parser.error(f"--{name}: {value!r} is none of {', '.join(allowed)}")
         return values
 
-    if given.events < 1 or given.rounds < 1 or given.workers < 1:
-        parser.error("--events, --rounds and --workers must be 1 or more")
+    peer_rounds = given.rounds if given.peer_rounds is None else given.peer_rounds
+    if min(given.events, given.rounds, given.workers, peer_rounds) < 1:
+        parser.error("--events, --rounds, --peer-rounds and --workers must be 1 or more")
     formats = chosen("formats", given.formats, list(_FORMATS))
     targets = chosen("to", given.to, list(_TARGETS))
     if not formats or not targets:
@@ -109,6 +116,7 @@ def _parse(argv: Sequence[str]) -> _Options:
     return _Options(
         given.events,
         given.rounds,
+        peer_rounds,
         formats,
         known if given.peers == "all" else chosen("peers", given.peers, known),
         [target for target in _TARGETS if target in targets],
@@ -158,8 +166,9 @@ class _Bench:
     def run(self, topics: list[Filled], series: dict[tuple[str, str, str], Series]) -> None:
         """Measure everything ``rounds`` times, adding to ``series`` as it goes."""
         for round_ in range(self._options.rounds):
+            peers = self._peers if round_ < self._options.peer_rounds else []
             for topic in topics:
-                for name, target, measure in self._systems(topic):
+                for name, target, measure in self._systems(topic, peers):
                     entry = series.setdefault(
                         (name, topic.format, target), Series(name, topic.format, target)
                     )
@@ -181,7 +190,9 @@ class _Bench:
             speed = format_number(figures.per_second / 1e3)
             self._console.print(f"{what}: {speed} k events/s", soft_wrap=True)
 
-    def _systems(self, topic: Filled) -> list[tuple[str, str, Callable[[], Figures]]]:
+    def _systems(
+        self, topic: Filled, peers: list[Peer]
+    ) -> list[tuple[str, str, Callable[[], Figures]]]:
         ours = OURS if self._workers == 1 else f"{OURS}, {self._workers} processes"
         systems: list[tuple[str, str, Callable[[], Figures]]] = [
             (RAW, "", partial(self._raw, topic)),
@@ -189,7 +200,7 @@ class _Bench:
         ]
         systems.extend(
             (peer.title, target, partial(self._peer, peer, target, topic))
-            for peer in self._peers
+            for peer in peers
             if topic.format in peer.formats
             for target in self._options.targets
             if target in peer.targets
