@@ -58,18 +58,19 @@ class Assignment:
 
     def came(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Partitions are ours now: read each from the end of its chain."""
-        starts = []
+        places = [(tp.topic, tp.partition) for tp in partitions]
         try:
             # The chain's topic id is compared with the one that we know: is it the topic's still?
             self._vigil.confirm()
-            for tp in partitions:
-                offset = self._starts.offset(consumer, tp.topic, tp.partition)
-                self._pipeline.begin((tp.topic, tp.partition), offset)
-                starts.append(TopicPartition(tp.topic, tp.partition, offset))
-                log.info("assigned", topic=tp.topic, partition=tp.partition, offset=offset)
+            offsets = self._starts.offsets(consumer, places)
         except LoaderError as error:
             self.failure = error
             return
+        starts = []
+        for place, offset in zip(places, offsets, strict=True):
+            self._pipeline.begin(place, offset)
+            starts.append(TopicPartition(*place, offset))
+            log.info("assigned", topic=place[0], partition=place[1], offset=offset)
         self._intake.assign(((tp.topic, tp.partition), tp.offset) for tp in starts)
         if self._incremental:
             consumer.incremental_assign(starts)
@@ -79,7 +80,7 @@ class Assignment:
         consumer.resume(starts)
         if self._paused():
             consumer.pause(starts)
-        self._observer.assigned((tp.topic, tp.partition) for tp in partitions)
+        self._observer.assigned(places)
 
     def went(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop open batches; let those that are prepared land: the next owner loses no work."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from loader import config
 from loader.consumer.effects import Effect, Effects
+from loader.consumer.progress import Place
 from loader.kafka.clients import TIMEOUT, explain
 from loader.lake.chain import Chains
 from loader.lake.commit_log import CommitRecord
@@ -16,6 +18,9 @@ from loader.lake.positions import Evidence, start_offset
 from loader.logs import retried
 
 T = TypeVar("T")
+
+#: Partitions that are asked for at once.
+_AT_ONCE: Final = 16
 
 
 class Starts:
@@ -39,6 +44,19 @@ class Starts:
         self._topic_ids = topic_ids
         self._log = log
         self._effects = effects
+
+    def offsets(self, consumer: Consumer, places: Sequence[Place]) -> list[int]:
+        """The offset to read from of each partition; they are asked for at once.
+
+        The group waits for whoever is given partitions, and each takes three answers of Kafka and
+        the lake.
+
+        Raises: see :meth:`offset`.
+        """
+        if not places:
+            return []
+        with ThreadPoolExecutor(min(len(places), _AT_ONCE), thread_name_prefix="start") as asking:
+            return list(asking.map(lambda place: self.offset(consumer, *place), places))
 
     def offset(self, consumer: Consumer, topic: str, partition: int) -> int:
         """The offset to read from.

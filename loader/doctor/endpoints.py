@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from confluent_kafka import KafkaException, TopicCollection
@@ -13,6 +13,7 @@ from loader import config
 from loader.doctor.report import Check, State, failed
 from loader.errors import LoaderError
 from loader.kafka.clients import TIMEOUT, Cluster, common
+from loader.kafka.faults import Denied
 from loader.lake.metadata import read_metadata
 from loader.lake.s3 import S3Store
 from loader.monitor import offsets
@@ -22,20 +23,24 @@ LAKE: Final = "lake"
 
 
 def kafka_checks(settings: config.Settings) -> Iterator[Check]:
-    """Every topic: that it is there, and that its readers may read and writers write."""
+    """Every topic: that it is there, and that its readers may read and writers write. And the group."""
     kafka = settings.kafka
     topics = {key: getattr(settings.topics, key).name for key in type(settings.topics).model_fields}
+    answers = f"answers at {kafka.bootstrap_servers}"
     try:
-        found = Cluster(kafka).topics(topics.values())
+        found, refused = _seen(Cluster(kafka), topics.values())
     except LoaderError as error:
-        yield failed(KAFKA, f"answers at {kafka.bootstrap_servers}", error)
+        yield failed(KAFKA, answers, error)
         return
-    yield Check(KAFKA, f"answers at {kafka.bootstrap_servers}", State.OK)
-    allowed = _allowed(kafka, list(found))
+    yield Check(KAFKA, answers, State.OK)
+    allowed = _allowed(kafka, found)
     for key, name in topics.items():
         operation = AclOperation.WRITE if key == "dead_letters" else AclOperation.READ
         word = operation.name.lower()
-        if name not in found:
+        if name in refused:
+            # Who may read a topic may look at it, too: one right is enough.
+            yield _may_not(kafka, f"{word} topic {name}", operation, f"--topic {name}")
+        elif name not in found:
             yield Check(
                 KAFKA,
                 f"topic {name}",
@@ -46,22 +51,58 @@ def kafka_checks(settings: config.Settings) -> Iterator[Check]:
                 ),
             )
         elif name in allowed and operation not in allowed[name]:
-            yield Check(
-                KAFKA,
-                f"{word} topic {name}",
-                State.MISSING,
-                f"We may not {word} it.",
-                (_acl(kafka, operation.name.capitalize(), f"--topic {name}"),),
-                "an administrator of Kafka",
-            )
+            yield _may_not(kafka, f"{word} topic {name}", operation, f"--topic {name}")
         else:
             yield Check(KAFKA, f"{word} topic {name}", State.OK)
-    yield _tried(
+    yield _group(kafka, found)
+
+
+def _seen(cluster: Cluster, names: Iterable[str]) -> tuple[list[str], set[str]]:
+    """The topics that are there, and those that we may not even look at.
+
+    Raises:
+        LoaderError: there is no answer, or we are not let in at all.
+    """
+    found: list[str] = []
+    refused: set[str] = set()
+    for name in names:
+        try:
+            found += cluster.topics([name])
+        except Denied:
+            refused.add(name)
+    return found, refused
+
+
+def _group(kafka: config.Kafka, found: list[str]) -> Check:
+    """Whether we may join the group, and store its offsets."""
+    name = f"group {kafka.group_id}"
+    if not found:
+        return Check(KAFKA, name, State.UNKNOWN, "There is no topic to ask for its offsets.")
+    check = _tried(KAFKA, name, lambda: offsets.committed(kafka, kafka.group_id, found[0], [0]))
+    if check.state is not State.OK:
+        return check
+    # That much may be seen with less than what joining takes.
+    asked = AdminClient(common(kafka)).describe_consumer_groups(
+        [kafka.group_id], include_authorized_operations=True, request_timeout=TIMEOUT
+    )
+    try:
+        operations = asked[kafka.group_id].result().authorized_operations
+    except KafkaException:
+        return check
+    if operations and AclOperation.READ not in operations:
+        return _may_not(kafka, name, AclOperation.READ, f"--group {kafka.group_id}")
+    return check
+
+
+def _may_not(kafka: config.Kafka, name: str, operation: AclOperation, resource: str) -> Check:
+    word = operation.name.lower()
+    return Check(
         KAFKA,
-        f"group {kafka.group_id}",
-        lambda: offsets.committed(
-            kafka, kafka.group_id, next(iter(found), ""), [0] if found else []
-        ),
+        name,
+        State.MISSING,
+        f"We may not {word} it.",
+        (_acl(kafka, operation.name.capitalize(), resource),),
+        "an administrator of Kafka",
     )
 
 

@@ -75,6 +75,10 @@ class Refused(Terminal):
     exit_code = 4
 
 
+class Denied(Refused):
+    """We are let in, but a right is missing; the hint is the command that grants it."""
+
+
 def explain(
     error: KafkaError,
     settings: config.Kafka,
@@ -170,11 +174,11 @@ def _denied(
     option = f"User:{user}" if user else "User:NAME"
     resource = f"--{kind} {name or 'NAME'}" if kind != "cluster" else "--cluster"
     if kind in {"cluster", "transactional-id"}:
-        return Refused(
+        return Denied(
             f"{where}: {error.str()}.",
             hint=f"{principal} lacks a right on {kind}; see kafka-acls.",
         )
-    return Refused(
+    return Denied(
         f"{where}: {principal} may not {operation} on {kind} {name or '(not named by Kafka)'}.",
         hint=f"kafka-acls --bootstrap-server {settings.bootstrap_servers} --add --allow-principal "
         f"{option} --operation {operation} {resource}",

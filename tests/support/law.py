@@ -107,8 +107,16 @@ class Watch:
     own: set[int] = field(default_factory=set)
     since: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
-    def ask(self, environment: Environment) -> int:
-        """Check what the loader sent from other processes, by the server's own log.
+    def ask(
+        self,
+        environment: Environment,
+        label: str = Warehouse.model_fields["query_group"].default,
+    ) -> int:
+        """Check what was sent from other processes, by the server's own log.
+
+        Args:
+            environment: whose server.
+            label: of the queries that are the loader's.
 
         Returns:
             How many statements that were.
@@ -122,7 +130,7 @@ class Watch:
             cursor.execute(
                 "SELECT pid, xid, starttime, sequence, text FROM svl_statementtext "
                 "WHERE label = %s AND starttime >= %s ORDER BY pid, starttime, xid, sequence",
-                (Warehouse.model_fields["query_group"].default, self.since.replace(tzinfo=None)),
+                (label, self.since.replace(tzinfo=None)),
             )
             rows = cursor.fetchall()
         count = 0

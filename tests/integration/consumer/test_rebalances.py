@@ -59,7 +59,7 @@ def configured(
         "max.poll.interval.ms": session,
         **client,
     }
-    document["batch"] = {"max_rows": 300, "max_age": 0.3}
+    document["batch"] = {"max_rows": 300, "max_age": 1.0}
     made = path.with_name(f"consumer{name}.toml")
     made.write_text(tomli_w.dumps(document), encoding="utf-8")
     if not classic:
@@ -101,7 +101,7 @@ class Traffic:
 
     def _run(self) -> None:
         number = 0
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.05):
             for topic in self.topics:
                 for partition in PARTITIONS:
                     body = orjson.dumps(event(number))

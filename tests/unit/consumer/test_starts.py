@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -83,3 +84,31 @@ def test_a_loss_is_one() -> None:
     consumer: Any = Trimmed()
     with pytest.raises(NeedsOperator, match="are gone from Kafka"):
         starts(busy).offset(consumer, TOPIC, 0)
+
+
+class Waiting:
+    """Kafka, which answers nobody before two have asked."""
+
+    def __init__(self) -> None:
+        self.both = threading.Barrier(2)
+
+    def committed(self, asked: list[TopicPartition], **_: Any) -> list[TopicPartition]:
+        self.both.wait(30)
+        return [TopicPartition(asked[0].topic, asked[0].partition, -1001)]
+
+    def get_watermark_offsets(self, place: TopicPartition, **_: Any) -> tuple[int, int]:
+        return 10 * place.partition, 1000
+
+
+def test_partitions_are_asked_for_at_once_and_answered_in_order() -> None:
+    log = commit_log(MemoryStore())
+    log.append(replace(RECORD, partition=3, first=30, next=77))
+    asking = Starts(config.Kafka(), {TOPIC: "id"}, log, Effects())
+    consumer: Any = Waiting()
+    assert asking.offsets(consumer, [(TOPIC, 3), (TOPIC, 2)]) == [77, 20]
+    assert asking.offsets(consumer, []) == []
+    log.append(replace(RECORD, partition=1, first=0, next=5))
+    with pytest.raises(
+        NeedsOperator, match=r"heap.events\[1\]: offsets 5 to 9 are gone from Kafka"
+    ):
+        asking.offsets(consumer, [(TOPIC, 3), (TOPIC, 1)])
