@@ -19,7 +19,7 @@ from loader.logs import retried
 
 T = TypeVar("T")
 
-#: Partitions that are asked for at once.
+#: Chains that are asked for at once.
 _AT_ONCE: Final = 16
 
 
@@ -46,64 +46,73 @@ class Starts:
         self._effects = effects
 
     def offsets(self, consumer: Consumer, places: Sequence[Place]) -> list[int]:
-        """The offset to read from of each partition; they are asked for at once.
-
-        The group waits for whoever is given partitions, and each takes three answers of Kafka and
-        the lake.
-
-        Raises: see :meth:`offset`.
-        """
-        if not places:
-            return []
-        with ThreadPoolExecutor(min(len(places), _AT_ONCE), thread_name_prefix="start") as asking:
-            return list(asking.map(lambda place: self.offset(consumer, *place), places))
-
-    def offset(self, consumer: Consumer, topic: str, partition: int) -> int:
-        """The offset to read from.
+        """The offset to read from of each partition.
 
         Raises:
             NeedsOperator: messages would be lost or read from a topic that is not the chain's.
             Unreachable: Kafka or the lake stayed away.
         """
-        return start_offset(self.evidence(consumer, topic, partition))
+        return [start_offset(evidence) for evidence in self.evidence(consumer, places)]
 
-    def evidence(self, consumer: Consumer, topic: str, partition: int) -> Evidence:
-        """What the lake and Kafka know of a partition now.
+    def evidence(self, consumer: Consumer, places: Sequence[Place]) -> list[Evidence]:
+        """What the lake and Kafka know of partitions now.
+
+        The group waits for whoever is given partitions. So Kafka is asked once for all committed offsets,
+        and the lake, whose answers take longest, for several chains at once.
 
         Raises:
             Unreachable: one of them stayed away.
         """
-        tp = TopicPartition(topic, partition)
+        if not places:
+            return []
+        asked = [TopicPartition(*place) for place in places]
         # In this order. Whoever has the partition meanwhile appends a record and commits it, then
         # retention follows: what is asked later is further on, so none of that looks like a loss.
-        committed = self._asked(tp, lambda: consumer.committed([tp], timeout=TIMEOUT)[0].offset)
-        log_start, high = self._watermarks(consumer, tp)
-        with self._effects.doing(Effect.LIST_CHAIN):
-            tail = self._log.tail(topic, partition)
-        if tail is not None and tail.next > high:
-            _, high = self._watermarks(consumer, tp)
-        return Evidence(
-            topic=topic,
-            partition=partition,
-            topic_id=self._topic_ids[topic],
-            chain_next=tail.next if tail else None,
-            chain_topic_id=tail.topic_id if tail else None,
-            committed=committed if committed >= 0 else None,
-            log_start=log_start,
-            high_watermark=high,
+        group = f"offsets of group {self._settings.group_id}"
+        committed = self._asked(
+            group, places[0][0], lambda: consumer.committed(asked, timeout=TIMEOUT)
         )
+        marks = [self._watermarks(consumer, place) for place in asked]
+        # The client itself answers no other thread while it hands partitions over.
+        with ThreadPoolExecutor(min(len(places), _AT_ONCE), thread_name_prefix="start") as pool:
+            tails = list(pool.map(self._tail, places))
+        found = []
+        for place, stored, (log_start, high), tail in zip(
+            asked, committed, marks, tails, strict=True
+        ):
+            if tail is not None and tail.next > high:
+                _, high = self._watermarks(consumer, place)
+            found.append(
+                Evidence(
+                    topic=place.topic,
+                    partition=place.partition,
+                    topic_id=self._topic_ids[place.topic],
+                    chain_next=tail.next if tail else None,
+                    chain_topic_id=tail.topic_id if tail else None,
+                    committed=stored.offset if stored.offset >= 0 else None,
+                    log_start=log_start,
+                    high_watermark=high,
+                )
+            )
+        return found
+
+    def _tail(self, place: Place) -> CommitRecord | None:
+        with self._effects.doing(Effect.LIST_CHAIN):
+            return self._log.tail(*place)
 
     def _watermarks(self, consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-        return self._asked(place, lambda: consumer.get_watermark_offsets(place, timeout=TIMEOUT))
+        what = f"offsets of {place.topic}[{place.partition}]"
+        return self._asked(
+            what, place.topic, lambda: consumer.get_watermark_offsets(place, timeout=TIMEOUT)
+        )
 
-    def _asked(self, place: TopicPartition, question: Callable[[], T]) -> T:
+    def _asked(self, what: str, topic: str, question: Callable[[], T]) -> T:
         """Kafka's answer. The coordinator may be moving just then: a rebalance is when it does."""
 
         def ask() -> T:
             try:
                 return question()
             except KafkaException as error:
-                what = f"offsets of {place.topic}[{place.partition}]"
-                raise explain(error.args[0], self._settings, what, topic=place.topic) from None
+                raise explain(error.args[0], self._settings, what, topic=topic) from None
 
         return retried(ask)

@@ -216,7 +216,8 @@ class Worker:
     def _out_of_range(self, place: Place, said: str) -> LoaderError:
         buffer = self._buffers.get(place)
         position = buffer.read if buffer else 0
-        return offset_out_of_range(self._starts.evidence(self._consumer, *place), position, said)
+        (evidence,) = self._starts.evidence(self._consumer, [place])
+        return offset_out_of_range(evidence, position, said)
 
     def _caught_up(self) -> bool:
         """Every assigned partition is at its target, and nothing waits to be written."""

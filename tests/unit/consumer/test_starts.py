@@ -71,7 +71,7 @@ def starts(busy: Busy) -> Starts:
 def test_what_another_member_does_meanwhile_is_no_loss() -> None:
     busy = Busy()
     consumer: Any = busy
-    assert 0 < starts(busy).offset(consumer, TOPIC, 0) <= busy.end
+    assert 0 < starts(busy).offsets(consumer, [(TOPIC, 0)])[0] <= busy.end
 
 
 def test_a_loss_is_one() -> None:
@@ -83,28 +83,31 @@ def test_a_loss_is_one() -> None:
 
     consumer: Any = Trimmed()
     with pytest.raises(NeedsOperator, match="are gone from Kafka"):
-        starts(busy).offset(consumer, TOPIC, 0)
+        starts(busy).offsets(consumer, [(TOPIC, 0)])
 
 
-class Waiting:
-    """Kafka, which answers nobody before two have asked."""
-
-    def __init__(self) -> None:
-        self.both = threading.Barrier(2)
+class Kafka:
+    """Nothing is committed; partition 2 begins at 20, and so on."""
 
     def committed(self, asked: list[TopicPartition], **_: Any) -> list[TopicPartition]:
-        self.both.wait(30)
-        return [TopicPartition(asked[0].topic, asked[0].partition, -1001)]
+        return [TopicPartition(place.topic, place.partition, -1001) for place in asked]
 
     def get_watermark_offsets(self, place: TopicPartition, **_: Any) -> tuple[int, int]:
         return 10 * place.partition, 1000
 
 
-def test_partitions_are_asked_for_at_once_and_answered_in_order() -> None:
+def test_chains_are_asked_for_at_once_and_answered_in_order() -> None:
+    both = threading.Barrier(2)
+
+    def met(_: Effect, side: Side) -> None:
+        """No chain is answered before two were asked for."""
+        if side == "before":
+            both.wait(30)
+
     log = commit_log(MemoryStore())
     log.append(replace(RECORD, partition=3, first=30, next=77))
-    asking = Starts(config.Kafka(), {TOPIC: "id"}, log, Effects())
-    consumer: Any = Waiting()
+    asking = Starts(config.Kafka(), {TOPIC: "id"}, log, Effects(met))
+    consumer: Any = Kafka()
     assert asking.offsets(consumer, [(TOPIC, 3), (TOPIC, 2)]) == [77, 20]
     assert asking.offsets(consumer, []) == []
     log.append(replace(RECORD, partition=1, first=0, next=5))
