@@ -77,9 +77,8 @@ class Starts:
         with ThreadPoolExecutor(min(len(places), _AT_ONCE), thread_name_prefix="start") as pool:
             tails = list(pool.map(self._tail, places))
         found = []
-        for place, stored, (log_start, high), tail in zip(
-            asked, committed, marks, tails, strict=True
-        ):
+        for place, stored, mark, tail in zip(asked, committed, marks, tails, strict=True):
+            log_start, high = mark
             if tail is not None and tail.next > high:
                 _, high = self._watermarks(consumer, place)
             found.append(
