@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from loader import config
 from loader.consumer.effects import Effect, Effects
@@ -100,10 +100,16 @@ class Starts:
             return self._log.tail(*place)
 
     def _watermarks(self, consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-        what = f"offsets of {place.topic}[{place.partition}]"
-        return self._asked(
-            what, place.topic, lambda: consumer.get_watermark_offsets(place, timeout=TIMEOUT)
-        )
+        def ask() -> tuple[int, int]:
+            try:
+                return consumer.get_watermark_offsets(place, timeout=TIMEOUT)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError._UNKNOWN_PARTITION:
+                    # It is ours, so it exists. The client believes what it heard of the topic for minutes.
+                    consumer.list_topics(place.topic, timeout=TIMEOUT)
+                raise
+
+        return self._asked(f"offsets of {place.topic}[{place.partition}]", place.topic, ask)
 
     def _asked(self, what: str, topic: str, question: Callable[[], T]) -> T:
         """Kafka's answer. The coordinator may be moving just then: a rebalance is when it does."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+import stamina
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from loader import config
 from loader.consumer.effects import Effect, Effects, Side
@@ -115,3 +116,25 @@ def test_chains_are_asked_for_at_once_and_answered_in_order() -> None:
         NeedsOperator, match=r"heap.events\[1\]: offsets 5 to 9 are gone from Kafka"
     ):
         asking.offsets(consumer, [(TOPIC, 3), (TOPIC, 1)])
+
+
+def test_a_partition_that_the_client_has_not_heard_of_is_asked_for_again() -> None:
+    stamina.set_testing(True, attempts=2)
+
+    class Ignorant(Kafka):
+        heard = False
+
+        def get_watermark_offsets(self, place: TopicPartition, **_: Any) -> tuple[int, int]:
+            if not self.heard:
+                raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
+            return super().get_watermark_offsets(place)
+
+        def list_topics(self, topic: str, **_: Any) -> None:
+            self.heard = topic == TOPIC
+
+    consumer: Any = Ignorant()
+    asking = Starts(config.Kafka(), {TOPIC: "id"}, commit_log(MemoryStore()), Effects())
+    try:
+        assert asking.offsets(consumer, [(TOPIC, 2)]) == [20]
+    finally:
+        stamina.set_testing(False)
