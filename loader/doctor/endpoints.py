@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from confluent_kafka import KafkaException, TopicCollection
@@ -13,10 +13,10 @@ from loader import config
 from loader.doctor.report import Check, State, failed
 from loader.errors import LoaderError
 from loader.kafka.clients import TIMEOUT, Cluster, common
-from loader.kafka.faults import Denied
+from loader.kafka.faults import Denied, explain
 from loader.lake.metadata import read_metadata
 from loader.lake.s3 import S3Store
-from loader.monitor import offsets
+from loader.logs import retried
 
 KAFKA: Final = "kafka"
 LAKE: Final = "lake"
@@ -54,7 +54,7 @@ def kafka_checks(settings: config.Settings) -> Iterator[Check]:
             yield _may_not(kafka, f"{word} topic {name}", operation, f"--topic {name}")
         else:
             yield Check(KAFKA, f"{word} topic {name}", State.OK)
-    yield _group(kafka, found)
+    yield _group(kafka)
 
 
 def _seen(cluster: Cluster, names: Iterable[str]) -> tuple[list[str], set[str]]:
@@ -73,25 +73,31 @@ def _seen(cluster: Cluster, names: Iterable[str]) -> tuple[list[str], set[str]]:
     return found, refused
 
 
-def _group(kafka: config.Kafka, found: list[str]) -> Check:
+def _group(kafka: config.Kafka) -> Check:
     """Whether we may join the group, and store its offsets."""
-    name = f"group {kafka.group_id}"
-    if not found:
-        return Check(KAFKA, name, State.UNKNOWN, "There is no topic to ask for its offsets.")
-    check = _tried(KAFKA, name, lambda: offsets.committed(kafka, kafka.group_id, found[0], [0]))
-    if check.state is not State.OK:
-        return check
-    # That much may be seen with less than what joining takes.
-    asked = AdminClient(common(kafka)).describe_consumer_groups(
-        [kafka.group_id], include_authorized_operations=True, request_timeout=TIMEOUT
-    )
+    name, group = f"group {kafka.group_id}", kafka.group_id
+    admin = AdminClient(common(kafka))
+
+    def ask() -> Sequence[AclOperation] | None:
+        asked = admin.describe_consumer_groups(
+            [group], include_authorized_operations=True, request_timeout=TIMEOUT
+        )
+        try:
+            operations: Sequence[AclOperation] | None = asked[group].result().authorized_operations
+        except KafkaException as error:
+            raise explain(error.args[0], kafka, f"describe group {group}") from None
+        return operations
+
     try:
-        operations = asked[kafka.group_id].result().authorized_operations
-    except KafkaException:
-        return check
-    if operations and AclOperation.READ not in operations:
-        return _may_not(kafka, name, AclOperation.READ, f"--group {kafka.group_id}")
-    return check
+        operations = retried(ask)
+    except Denied:
+        operations = []
+    except LoaderError as error:
+        return failed(KAFKA, name, error)
+    # Looking at a group takes less than joining it; old brokers do not say.
+    if operations is not None and AclOperation.READ not in operations:
+        return _may_not(kafka, name, AclOperation.READ, f"--group {group}")
+    return Check(KAFKA, name, State.OK)
 
 
 def _may_not(kafka: config.Kafka, name: str, operation: AclOperation, resource: str) -> Check:

@@ -65,7 +65,8 @@ def acl_broker(home: Path) -> Iterator[AclBroker]:
     properties.write_text(_properties(home, ports), encoding="utf-8")
     class_path = ":".join(map(str, kafka_jars(lambda _: None)))
     java = [str(JAVA), "-Xmx256m", "-XX:+UseSerialGC", "-cp", class_path]
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # A first "-" would be read as an option.
+    cluster = "A" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
     log = (home / "broker.log").open("wb")
     subprocess.run(
         [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)],
