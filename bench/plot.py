@@ -88,7 +88,7 @@ def plot(
     parts.append(
         f'<text x="{middle}" y="{_HEIGHT - 10}" {_FONT} text-anchor="middle">{escape(axes[0])}</text>'
     )
-    parts.append(f'<text x="{_LEFT - 8}" y="{_TOP - 8}" {_FONT} text-anchor="end">{axes[1]}</text>')
+    parts.append(f'<text x="8" y="{_TOP - 8}" {_FONT}>{escape(axes[1])}</text>')
     path.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
 
 
