@@ -73,7 +73,6 @@ def json_by_default() -> bool:
 def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
     log.warning(
         "retry",
-        what=details.name,
         attempt=details.retry_num,
         of=ATTEMPTS - 1,
         wait_seconds=round(details.wait_for, 2),
