@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
+import traceback
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 from loader.local.redshift import wire
 from loader.local.redshift.backend import Backend, Rows, as_sql_error
@@ -33,6 +35,7 @@ _SIMPLE = "_stand_in_simple"  # the backend's name for statements of the simple 
 _OPENING = ("BEGIN", "START TRANSACTION")
 _ENDING = ("COMMIT", "ROLLBACK")
 _OWN_FAULTS = (LookupError, RecursionError, TypeError, ValueError, struct.error)
+_FIRST = re.compile(r"\s*([a-z]+)", re.IGNORECASE)
 _ENDS = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
 
 
@@ -148,7 +151,9 @@ class Session:
         """A message that is none, or a fault of ours, as an answer: a client never sees a traceback."""
         if isinstance(fault, RecursionError):
             return SqlError("54001", "stack depth limit exceeded")
-        self._shared.event("fault of the stand-in", kind=type(fault).__name__, text=str(fault))
+        at = traceback.extract_tb(fault.__traceback__)[-1]
+        where = f"{Path(at.filename).name}:{at.lineno}"  # its text may quote the statement
+        self._shared.event("fault of the stand-in", kind=type(fault).__name__, where=where)
         return SqlError("XX000", f"stand-in: internal error: {type(fault).__name__}: {fault}")
 
     async def _hear(self) -> wire.Message | None:
@@ -431,5 +436,8 @@ class Session:
         elif rule.error is not None and _ENDS.match(source):
             await self.run("ROLLBACK")  # a COMMIT that fails ends its transaction
             self._block = "I"
-        self._shared.event("fault", action=rule.action, when=when, match=rule.match)
+        # The rule's expression may be a whole statement, keys and all: only its first word is logged.
+        word = _FIRST.match(source)
+        statement = word[1].lower() if word else ""
+        self._shared.event("fault", action=rule.action, when=when, statement=statement)
         await act(rule, self._client.gone)

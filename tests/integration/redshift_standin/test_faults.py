@@ -156,3 +156,16 @@ def test_a_delay_ends_by_itself(connect: Connect, sql: Sql, schema: str, rules: 
     session = Sql(connect())
     session(f"INSERT INTO {schema}.t VALUES (1)")
     assert session.value(f"SELECT count(*) FROM {schema}.t") == 1
+
+
+def test_the_log_says_which_kind_of_statement_was_struck_and_quotes_none(
+    connect: Connect, rules: Rules, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever strikes a COPY by its whole text names its keys in the rule."""
+    rules({"match": "secret_access_key 'of-nobody'", "action": "fail"})
+    session = Sql(connect())
+    copy = "COPY t FROM 's3://b/m' ACCESS_KEY_ID 'A' SECRET_ACCESS_KEY 'of-nobody' MANIFEST"
+    assert "failed on purpose" in session.error(copy)["M"]
+    log = capfd.readouterr().err
+    assert "fault action='fail' when='before' statement='copy'" in log
+    assert "of-nobody" not in log
