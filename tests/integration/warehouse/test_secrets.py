@@ -74,6 +74,8 @@ def document(
     """A configuration with a user of its own, whose password is recognisable, and one event to load."""
     user = f"u_{uuid.uuid4().hex[:12]}"
     admin.execute(Ask(f"CREATE USER {user} PASSWORD '{secrets.password}' CREATEUSER"))
+    with pytest.raises(LoaderError, match="already exists"):
+        admin.execute(Ask(f"CREATE USER {user} PASSWORD '{secrets.password}'"))
     made = stack_settings(environment, lake_prefix=lake_prefix, schema=schema_name)
     made["warehouse"] |= {"user": user, "password": secrets.password}
     settings = config.Settings.model_validate(made)
