@@ -7,6 +7,7 @@ have to be copied together in the end, and would leave holes in the heap when th
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,9 @@ from loader.codec.spans import MAX_BYTES, Messages
 
 #: Bytes to begin with.
 _FIRST: Final = 1 << 20
+#: From so many bytes on the kernel is asked for pages of 2 MiB: to be given a page of 4 KiB, zeroed, costs
+#: more than to fill it (0.9 us a message of 782 bytes instead of 0.3).
+_HUGE: Final = 4 << 20
 
 
 class Joining:
@@ -71,7 +75,8 @@ class Joining:
 
 def _mapped(size: int) -> mmap.mmap:
     # Private: what is shared cannot grow, its end could not be touched.
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return _in_huge_pages(memory)
 
 
 def _resized(memory: mmap.mmap, size: int) -> mmap.mmap:
@@ -83,6 +88,15 @@ def _resized(memory: mmap.mmap, size: int) -> mmap.mmap:
         grown[: len(memory)] = memory[:]
         memory.close()
         return grown
+    return _in_huge_pages(memory)
+
+
+def _in_huge_pages(memory: mmap.mmap) -> mmap.mmap:
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if advice is not None and len(memory) >= _HUGE:
+        # A kernel that has none says no, and small pages do.
+        with suppress(OSError):
+            memory.madvise(advice)
     return memory
 
 

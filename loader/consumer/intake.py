@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import pairwise
+from operator import ne
 from typing import cast
 
+import numpy as np
 from confluent_kafka import Message
 
 from loader import config
@@ -74,10 +76,7 @@ class Intake:
         """
         fresh = {place for place, buffer in self.buffers.items() if buffer.epoch > epoch}
         again = {place for place, _ in ends if place in fresh}
-        places = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
-        start = 0
-        for place, same in groupby(cast("Iterator[Place]", places)):
-            stop = start + sum(1 for _ in same)
+        for place, start, stop in _stretches(messages):
             buffer = self.buffers.get(place)
             # Messages of a partition that was just taken away: its new owner reads them.
             if buffer is not None and place not in again:
@@ -86,7 +85,6 @@ class Intake:
                     buffer.add(run, now=now)
                 else:
                     again.add(place)
-            start = stop
         for place, offset in ends:
             if place in self.buffers and place not in again:
                 self.buffers[place].ended = offset
@@ -128,3 +126,17 @@ class Intake:
         # One of the largest is enough to make room.
         closing = sum(1 for kind, _, _ in due if kind == 0)
         return [place for _, _, place in due[: max(closing, 1)]]
+
+
+def _stretches(messages: Sequence[Message]) -> Iterator[tuple[Place, int, int]]:
+    """Neighbours of one partition: the partition, where they begin, and where they end."""
+    if not messages:
+        return
+    topics = cast("list[str]", list(map(Message.topic, messages)))
+    partitions = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
+    change = partitions[1:] != partitions[:-1]
+    if topics.count(topics[0]) != len(topics):
+        change |= np.fromiter(map(ne, topics[1:], topics), np.bool_, len(topics) - 1)
+    bounds = [0, *(np.flatnonzero(change) + 1).tolist(), len(messages)]
+    for start, stop in pairwise(bounds):
+        yield (topics[start], int(partitions[start])), start, stop

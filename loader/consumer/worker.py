@@ -120,10 +120,11 @@ class Worker:
         """
         self._target = target
         tune_allocator()
-        # Thousands of short-lived Message objects a poll make the cyclic collector run for nothing.
-        gc.collect()
-        gc.freeze()
+        # Thousands of short-lived Message objects a poll make the cyclic collector run for nothing. What
+        # is here stays: to look for garbage in it costs a third of a second.
+        collecting = gc.isenabled()
         gc.disable()
+        gc.freeze()
         started = time.monotonic()
         self._consumer.subscribe(
             self._topics,
@@ -147,7 +148,8 @@ class Worker:
             self._pipeline.close()
             self._folder.close()
             gc.unfreeze()
-            gc.enable()
+            if collecting:
+                gc.enable()
             self._close()
         return self.progress
 

@@ -6,6 +6,7 @@ writes its reports to file descriptor ``FD``. See :mod:`loader.consumer.reports`
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -20,6 +21,16 @@ from loader.logs import log
 
 def main(descriptor: int) -> int:
     """Run a worker; returns its exit status."""
+    # Importing makes many objects and no garbage; and the loop collects when it wants to.
+    gc.disable()
+    try:
+        return _run(descriptor)
+    finally:
+        # The interpreter's end collects too, and all there is to free goes with the process.
+        gc.freeze()
+
+
+def _run(descriptor: int) -> int:
     stop = stop_on_signals()
     # Nothing that this process may start inherits the pipe: its end must be this process' end.
     os.set_inheritable(descriptor, False)
