@@ -156,6 +156,11 @@ class Consumer(Section):
         description="Static membership: worker i joins the group as <static_id>-<i>, so that a "
         "restart within session.timeout.ms moves no partition. Every host needs an id of its own.",
     )
+    direct: bool = Field(
+        True,
+        description="Take messages from the memory of the Kafka library, where its version is a known "
+        "one, instead of from the client's objects: the same messages for a third of the CPU.",
+    )
     metrics_host: str = Field("127.0.0.1", description="Where metrics and health are served.")
     metrics_port: int | None = Field(
         None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from loader.consumer.intake import Intake
 from loader.consumer.observer import Observer
 from loader.consumer.pipeline import Pipeline
+from loader.consumer.progress import Place
 from loader.consumer.starts import Starts
 from loader.consumer.vigil import Vigil
 from loader.errors import LoaderError
@@ -28,6 +29,7 @@ class Assignment:
         intake: gets and loses the open batches.
         vigil: says whether the topics are still the ones that reading began with.
         observer: is told.
+        assigning: told of partitions before they are assigned to the client.
         incremental: whether the group hands partitions over one by one.
         paused: whether all partitions are paused at the moment.
 
@@ -44,6 +46,7 @@ class Assignment:
         vigil: Vigil,
         observer: Observer,
         *,
+        assigning: Callable[[Sequence[Place]], None],
         incremental: bool,
         paused: Callable[[], bool],
     ) -> None:
@@ -52,6 +55,7 @@ class Assignment:
         self._intake = intake
         self._vigil = vigil
         self._observer = observer
+        self._assigning = assigning
         self._incremental = incremental
         self._paused = paused
         self.failure: LoaderError | None = None
@@ -72,6 +76,7 @@ class Assignment:
             starts.append(TopicPartition(*place, offset))
             log.info("assigned", topic=place[0], partition=place[1], offset=offset)
         self._intake.assign(((tp.topic, tp.partition), tp.offset) for tp in starts)
+        self._assigning(places)
         if self._incremental:
             consumer.incremental_assign(starts)
         else:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
-from operator import ne
-from typing import cast
-
-import numpy as np
-from confluent_kafka import Message
+from collections.abc import Callable, Iterable, Sequence
 
 from loader import config
 from loader.consumer.batches import Buffer
@@ -52,7 +46,7 @@ class Intake:
 
     def take(
         self,
-        messages: Sequence[Message],
+        runs: Sequence[tuple[Place, Run]],
         ends: Sequence[tuple[Place, int]],
         *,
         epoch: int,
@@ -66,7 +60,7 @@ class Intake:
         a partition anew from the start of its open batch loses nothing.
 
         Args:
-            messages: without errors, as they came.
+            runs: messages of one partition each, as they came.
             ends: partitions that Kafka said were read to their end, and where that is.
             epoch: as it was before the poll.
             now: monotonic time, seconds.
@@ -76,11 +70,10 @@ class Intake:
         """
         fresh = {place for place, buffer in self.buffers.items() if buffer.epoch > epoch}
         again = {place for place, _ in ends if place in fresh}
-        for place, start, stop in _stretches(messages):
+        for place, run in runs:
             buffer = self.buffers.get(place)
             # Messages of a partition that was just taken away: its new owner reads them.
             if buffer is not None and place not in again:
-                run = Run.of(messages[start:stop])
                 if place not in fresh and buffer.fits(run):
                     buffer.add(run, now=now)
                 else:
@@ -126,17 +119,3 @@ class Intake:
         # One of the largest is enough to make room.
         closing = sum(1 for kind, _, _ in due if kind == 0)
         return [place for _, _, place in due[: max(closing, 1)]]
-
-
-def _stretches(messages: Sequence[Message]) -> Iterator[tuple[Place, int, int]]:
-    """Neighbours of one partition: the partition, where they begin, and where they end."""
-    if not messages:
-        return
-    topics = cast("list[str]", list(map(Message.topic, messages)))
-    partitions = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
-    change = partitions[1:] != partitions[:-1]
-    if topics.count(topics[0]) != len(topics):
-        change |= np.fromiter(map(ne, topics[1:], topics), np.bool_, len(topics) - 1)
-    bounds = [0, *(np.flatnonzero(change) + 1).tolist(), len(messages)]
-    for start, stop in pairwise(bounds):
-        yield (topics[start], int(partitions[start])), start, stop

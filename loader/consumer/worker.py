@@ -11,9 +11,8 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from loader import config
 from loader.consumer.assignment import DRAIN_SECONDS, Assignment
@@ -25,6 +24,7 @@ from loader.consumer.memory import tune_allocator
 from loader.consumer.memory_limit import water_marks
 from loader.consumer.observer import Observer, PartitionState
 from loader.consumer.pipeline import Pipeline
+from loader.consumer.polling import Told, open_polling
 from loader.consumer.progress import Place, Progress, Target
 from loader.consumer.starts import Starts
 from loader.consumer.steps import Steps
@@ -42,9 +42,6 @@ from loader.lake.commit_log import CommitRecord
 from loader.lake.positions import offset_out_of_range
 from loader.logs import log
 
-#: Messages of one poll: about a megabyte, so that they are still in the CPU's cache when they are copied
-#: out of the client's objects. Ten times as many cost two thirds more CPU a message.
-_POLL_MESSAGES = 1_000
 _POLL_SECONDS = 0.1
 #: Seconds between two runs of the cyclic collector over what came since.
 _GARBAGE_SECONDS = 10.0
@@ -92,6 +89,7 @@ class Worker:
         self._stop = stop
         self._on_progress = on_progress
         self._consumer: Consumer = new_consumer(settings.kafka, self._on_commit)
+        self._polling = open_polling(self._consumer, direct=settings.consumer.direct)
         self._high_water, self._low_water = water_marks(settings.consumer.memory)
         self._intake = Intake(settings.batch)
         self._buffers = self._intake.buffers
@@ -104,6 +102,7 @@ class Worker:
             self._intake,
             self._vigil,
             self._observer,
+            assigning=self._polling.assigned,
             incremental=rebalances_incrementally(consumer_settings(settings.kafka)),
             paused=lambda: self._paused,
         )
@@ -165,30 +164,23 @@ class Worker:
             )
         epoch = self._intake.epoch
         try:
-            messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
+            polled = self._polling.poll(_POLL_SECONDS)
         except KafkaException as error:
             raise explain(error.args[0], self._settings.kafka, "consume") from None
         failure = self._assignment.failure or self._vigil.fault
         if failure:
             raise failure
-        ends: list[tuple[Place, int]] = []
-        if any(map(Message.error, messages)):
-            for message in messages:
-                if message.error() is not None:
-                    ends += self._on_error(message)
-            messages = [message for message in messages if message.error() is None]
-        again = self._intake.take(messages, ends, epoch=epoch, now=time.monotonic())
+        ends = [end for told in polled.told for end in self._on_told(told)]
+        again = self._intake.take(polled.runs, ends, epoch=epoch, now=time.monotonic())
         for place in again:
             log.debug("reading again", topic=place[0], partition=place[1])
             self._seek(self._buffers[place], self._buffers[place].first)
 
-    def _on_error(self, message: Message) -> list[tuple[Place, int]]:
+    def _on_told(self, told: Told) -> list[tuple[Place, int]]:
         """Act on what came in place of a message; gives the partition that it is the end of, if it is."""
-        error = message.error()
-        assert error is not None  # noqa: S101 - asked by the caller
-        place = (message.topic() or "", cast("int", message.partition()))
+        place, error = told.place, told.error
         if error.code() == KafkaError._PARTITION_EOF:
-            return [(place, message.offset() or 0)]
+            return [(place, told.offset)]
         self._observer.poll_error(error.name())
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise self._out_of_range(place, error.str())
@@ -387,6 +379,7 @@ class Worker:
 
     def _close(self) -> None:
         """Leave the group. After a fatal error librdkafka's close may hang, so it gets a deadline."""
+        self._polling.close()
         closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
         closing.start()
         closing.join(DRAIN_SECONDS)

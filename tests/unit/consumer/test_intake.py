@@ -9,6 +9,7 @@ from confluent_kafka import Message
 
 from loader import config
 from loader.consumer.intake import Intake
+from loader.consumer.polling import by_partition
 
 A, B = ("t", 0), ("t", 1)
 LIMITS = config.Batch(max_rows=3, max_bytes=2048, max_age=10.0)
@@ -57,7 +58,7 @@ def take(
     epoch: int | None = None,
 ) -> set[tuple[str, int]]:
     return intake.take(
-        messages, ends or [], epoch=intake.epoch if epoch is None else epoch, now=50.0
+        by_partition(messages), ends or [], epoch=intake.epoch if epoch is None else epoch, now=50.0
     )
 
 

@@ -1,0 +1,218 @@
+"""Messages where the Kafka client's C library keeps them, copied into arrays without an object a message.
+
+A message is an ``rd_kafka_message_t`` (librdkafka, rdkafka.h: public, and unchanged since 0.9), of which
+only the address comes here. Compiled code follows the addresses, without the GIL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from loader.codec.compiled import compiled, inner
+from loader.codec.primitives import PADDING
+from loader.codec.spans import MAX_BYTES, Messages
+
+Addresses = npt.NDArray[np.uint64]
+Int64s = npt.NDArray[np.int64]
+
+#: Where the fields of rd_kafka_message_t stand; its error is its first.
+_TOPIC: Final = np.uint64(8)
+_PARTITION: Final = np.uint64(16)
+_VALUE: Final = np.uint64(24)
+_VALUE_SIZE: Final = np.uint64(32)
+_KEY: Final = np.uint64(40)
+_KEY_SIZE: Final = np.uint64(48)
+_OFFSET: Final = np.uint64(56)
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """Addresses of the library's functions, all of which take a message.
+
+    Attributes:
+        timestamp: ``int64 rd_kafka_message_timestamp(message, *type)``.
+        headers: ``int rd_kafka_message_headers(message, **headers)``; 0 if there are some.
+        destroy: ``void rd_kafka_message_destroy(message)``.
+    """
+
+    timestamp: int
+    headers: int
+    destroy: int
+
+
+class Scanned:
+    """What is known of some messages before they are copied; an entry each.
+
+    Args:
+        addresses: where they are; they have to stay there until they are released.
+        functions: of the library that they came from.
+
+    Attributes:
+        errors: the library's error code; 0 for a message.
+        topics: address of the topic's handle.
+        partitions: their partitions.
+        offsets: their offsets.
+        arrival_ms: Kafka's time, milliseconds; -1 where there is none.
+        with_headers: whether they have some.
+    """
+
+    def __init__(self, addresses: Addresses, functions: Functions) -> None:
+        count = len(addresses)
+        self._addresses = addresses
+        self._functions = functions
+        (
+            self.errors,
+            self.partitions,
+            self.offsets,
+            self.arrival_ms,
+            self._sizes,
+            self._key_sizes,
+        ) = np.empty((6, count), np.int64)
+        self.topics = np.empty(count, np.uint64)
+        self.with_headers = np.empty(count, np.bool_)
+        scratch = np.zeros(2, np.uint64)
+        _scan(
+            addresses, np.uint64(functions.timestamp), np.uint64(functions.headers),
+            np.uint64(scratch.ctypes.data), self.errors, self.topics, self.partitions, self.offsets,
+            self.arrival_ms, self._sizes, self._key_sizes, self.with_headers,
+        )  # fmt: skip
+
+    def copied(self, start: int, stop: int) -> tuple[Messages, Messages]:
+        """Values and keys of some of them.
+
+        Raises:
+            ValueError: they hold 1 GiB or more.
+        """
+        some = self._addresses[start:stop]
+        values, keys = self._sizes[start:stop], self._key_sizes[start:stop]
+        return _joined(some, values, _VALUE), _joined(some, keys, _KEY)
+
+    def release(self) -> None:
+        """Give them back to the library; nothing may be copied afterwards."""
+        _release(self._addresses, np.uint64(self._functions.destroy))
+
+
+def _joined(addresses: Addresses, sizes: Int64s, field: np.uint64) -> Messages:
+    nulls = sizes < 0
+    bounds = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(np.maximum(sizes, 0), out=bounds[1:])
+    if bounds[-1] > MAX_BYTES // 2:
+        raise ValueError(f"a batch of {bounds[-1]} bytes cannot be decoded")
+    source = np.empty(int(bounds[-1]) + PADDING, np.uint8)
+    source[bounds[-1] :] = 0
+    _copy(addresses, field, np.uint64(source.ctypes.data), bounds)
+    # Compiled code is made for one kind of array: that of `Messages.join`.
+    source.flags.writeable = False
+    return Messages(source, bounds, nulls if nulls.any() else None)
+
+
+def _pointer(builder: Any, address: Any, bits: int) -> Any:
+    return builder.inttoptr(address, ir.IntType(bits).as_pointer())
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _word(_context: Any, _address: Any) -> Any:
+    """The eight bytes at an address."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.load(_pointer(builder, arguments[0], 64))
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _int(_context: Any, _address: Any) -> Any:
+    """The C ``int`` at an address."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.load(_pointer(builder, arguments[0], 32))
+
+    return types.int32(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _move(_context: Any, _to: Any, _from: Any, _size: Any) -> Any:
+    """The C library's memcpy."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        to, source = (_pointer(builder, each, 8) for each in arguments[:2])
+        cgutils.raw_memcpy(builder, to, source, arguments[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, types.uint64, types.uint64), generate
+
+
+def _caller(returned: Any, native: Any, parameters: int) -> Any:
+    """Calls a C function by its address, with so many addresses."""
+    kind = ir.FunctionType(native, [ir.IntType(64)] * parameters)
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        result = builder.call(function, arguments[1:])
+        return context.get_dummy_value() if returned is types.void else result
+
+    signature = returned(*[types.uint64] * (parameters + 1))
+    return signature, generate
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _call_long(_context: Any, _function: Any, _first: Any, _second: Any) -> Any:
+    return _caller(types.int64, ir.IntType(64), 2)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _call_int(_context: Any, _function: Any, _first: Any, _second: Any) -> Any:
+    return _caller(types.int32, ir.IntType(32), 2)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _call_void(_context: Any, _function: Any, _first: Any) -> Any:
+    return _caller(types.void, ir.VoidType(), 1)
+
+
+@inner
+def _size(message: Any, field: Any) -> int:
+    """Bytes of a value or key, whose size stands behind its address; -1 for null."""
+    if _word(message + field) == np.uint64(0):
+        return -1
+    return int(np.int64(_word(message + field + np.uint64(8))))
+
+
+@compiled
+def _scan(
+    addresses: Any, timestamp: Any, headers: Any, scratch: Any, errors: Any, topics: Any,
+    partitions: Any, offsets: Any, arrival: Any, sizes: Any, key_sizes: Any, with_headers: Any,
+) -> None:  # fmt: skip
+    for place in range(len(addresses)):
+        message = addresses[place]
+        errors[place] = _int(message)
+        topics[place] = _word(message + _TOPIC)
+        partitions[place] = _int(message + _PARTITION)
+        offsets[place] = np.int64(_word(message + _OFFSET))
+        sizes[place] = _size(message, _VALUE)
+        key_sizes[place] = _size(message, _KEY)
+        arrival[place] = _call_long(timestamp, message, scratch)
+        with_headers[place] = _call_int(headers, message, scratch + np.uint64(8)) == 0
+
+
+@compiled
+def _copy(addresses: Any, field: Any, to: Any, bounds: Any) -> None:
+    for place in range(len(addresses)):
+        size = bounds[place + 1] - bounds[place]
+        if size > 0:
+            source = _word(addresses[place] + field)
+            _move(to + np.uint64(bounds[place]), source, np.uint64(size))
+
+
+@compiled
+def _release(addresses: Any, destroy: Any) -> None:
+    for place in range(len(addresses)):
+        _call_void(destroy, addresses[place])

@@ -1,0 +1,196 @@
+"""Both ways to poll a real broker give the same, message by message."""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from loader.config import Settings
+from loader.consumer.polling import DirectPolling, ObjectPolling, Polling, open_polling
+from loader.consumer.progress import Place
+from loader.kafka import native
+from loader.kafka.clients import consumer_settings
+from loader.kafka.native import open_queue
+from loader.local.environment import Environment
+
+Row = tuple[int, int, bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]]
+Opened = tuple[Consumer, Polling]
+Open = Callable[[type[Polling]], Opened]
+WAYS = [ObjectPolling, DirectPolling]
+
+
+@pytest.fixture(scope="module")
+def topics(environment: Environment) -> list[str]:
+    """Two topics of three partitions, with all that a message can be."""
+    servers = environment.kafka.bootstrap_servers
+    names = [f"polling-{uuid.uuid4().hex}" for _ in range(2)]
+    admin = AdminClient({"bootstrap.servers": servers})
+    for future in admin.create_topics([NewTopic(name, 3, 1) for name in names]).values():
+        future.result()
+    rng = random.Random(7)
+    contents: list[Any] = [None, b"", b"x", bytes(range(256)), "ü".encode(), rng.randbytes(5000)]
+    plain = Producer({"bootstrap.servers": servers, "compression.type": "lz4"})
+    for n in range(3000):
+        headers: list[Any] = [("a", b"1"), ("é", b""), ("a", None)][: max(rng.randint(-8, 3), 0)]
+        place = rng.choice(names), rng.choice(contents), rng.choice(contents), rng.randint(0, 2)
+        time = rng.choice([0, 1_700_000_000_000 + n])
+        plain.produce(*place, timestamp=time, headers=headers or None)
+        plain.poll(0)
+    assert plain.flush(30) == 0
+    within = Producer({"bootstrap.servers": servers, "transactional.id": names[0], "linger.ms": 0})
+    within.init_transactions(30)
+    for end in (within.abort_transaction, within.commit_transaction, within.abort_transaction):
+        within.begin_transaction()
+        for partition in range(3):
+            within.produce(names[0], b"of a transaction", b"k", partition)
+        assert within.flush(30) == 0
+        end(30)
+    return names
+
+
+@pytest.fixture
+def opened(settings: Settings) -> Iterator[Open]:
+    """Opens a consumer with a way to poll it; all are closed after the test."""
+    held: list[Opened] = []
+
+    def opening(way: type[Polling]) -> Opened:
+        properties = {**consumer_settings(settings.kafka), "group.id": uuid.uuid4().hex}
+        consumer = Consumer(properties)
+        polling: Polling = ObjectPolling(consumer)
+        if way is DirectPolling:
+            queue = open_queue(consumer, 1000)
+            assert queue is not None, "the client that is locked is not a known one"
+            polling = DirectPolling(consumer, queue)
+        held.append((consumer, polling))
+        return held[-1]
+
+    yield opening
+    for consumer, polling in held:
+        polling.close()
+        closing = threading.Thread(target=consumer.close, daemon=True)
+        closing.start()
+        closing.join(30)
+        assert not closing.is_alive(), "the client waits for messages that nobody gives back"
+
+
+def assign(opened: Opened, places: list[Place], offset: int = 0) -> None:
+    consumer, polling = opened
+    polling.assigned(places)
+    consumer.assign([TopicPartition(*place, offset) for place in places])
+
+
+def read(opened: Opened, count: int) -> tuple[dict[Place, list[Row]], dict[Place, int]]:
+    """Rows by partition, until ``count`` partitions have ended, and where they ended."""
+    rows: dict[Place, list[Row]] = defaultdict(list)
+    ends: dict[Place, int] = {}
+    while len(ends) < count:
+        polled = opened[1].poll(0.1)
+        for place, run in polled.runs:
+            rows[place] += [
+                (
+                    int(run.offsets[n]),
+                    int(run.arrival_ms[n]),
+                    run.keys.value(n),
+                    run.values.value(n),
+                    tuple(run.headers.get(n, ())),
+                )
+                for n in range(len(run))
+            ]
+        for told in polled.told:
+            assert told.error.code() == KafkaError._PARTITION_EOF, told.error
+            ends[told.place] = told.offset
+    return rows, ends
+
+
+def places_of(topics: list[str]) -> list[Place]:
+    return [(topic, partition) for topic in topics for partition in range(3)]
+
+
+def test_every_message_is_the_same(topics: list[str], opened: Open) -> None:
+    places = places_of(topics)
+    by_objects, direct = opened(ObjectPolling), opened(DirectPolling)
+    found = []
+    for each in (by_objects, direct):
+        assign(each, places)
+        found.append(read(each, len(places)))
+    assert found[0] == found[1]
+    rows = [row for of_place in found[0][0].values() for row in of_place]
+    assert len(rows) == 3003  # what was aborted is not there
+    assert {(key, value) for _, _, key, value, _ in rows} >= {(None, b""), (b"", None)}
+    assert any(len(headers) == 3 for *_, headers in rows)
+    positions = [
+        [tp.offset for tp in consumer.position([TopicPartition(*place) for place in places])]
+        for consumer, _ in (by_objects, direct)
+    ]
+    assert positions[0] == positions[1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_offset_that_is_not_there(topics: list[str], opened: Open, way: type[Polling]) -> None:
+    place = (topics[0], 1)
+    each = opened(way)
+    assign(each, [place], 10_000_000)
+    told = None
+    while told is None:
+        told = next(iter(each[1].poll(0.1).told), None)
+    assert (told.place, told.error.code()) == (place, KafkaError._AUTO_OFFSET_RESET)
+    assert "out of range" in told.error.str()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_after_a_seek_nothing_of_before_it_comes(
+    topics: list[str], opened: Open, way: type[Polling]
+) -> None:
+    place = (topics[1], 2)
+    each = opened(way)
+    assign(each, [place])
+    while not (first := each[1].poll(0.1).runs):
+        pass
+    consumer, polling = each
+    consumer.pause([TopicPartition(*place)])
+    assert not polling.poll(0.0).runs
+    consumer.seek(TopicPartition(*place, 0))
+    consumer.resume([TopicPartition(*place)])
+    rows, _ = read(each, 1)
+    assert rows[place][0][0] == int(first[0][1].offsets[0])
+    assert [offset for offset, *_ in rows[place]] == sorted({row[0] for row in rows[place]})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_partition_that_goes_takes_what_was_fetched_of_it_along(
+    topics: list[str], opened: Open, way: type[Polling]
+) -> None:
+    places = places_of(topics)
+    each = opened(way)
+    assign(each, places)
+    while not each[1].poll(0.1).runs:
+        pass
+    assign(each, places[:1], 0)
+    rows, ends = read(each, 1)
+    assert set(rows) == set(ends) == {places[0]}
+    assert rows[places[0]][0][0] == min(row[0] for row in rows[places[0]])
+
+
+def test_the_direct_way_is_taken_unless_it_is_switched_off(opened: Open) -> None:
+    consumer, _ = opened(ObjectPolling)
+    assert isinstance(open_polling(consumer, direct=False), ObjectPolling)
+    way = open_polling(consumer, direct=True)
+    way.close()
+    assert isinstance(way, DirectPolling)
+
+
+def test_a_client_that_is_not_known_is_polled_by_its_objects(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "KNOWN_CLIENTS", frozenset())
+    consumer, _ = opened(ObjectPolling)
+    assert isinstance(open_polling(consumer, direct=True), ObjectPolling)
