@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 import tomli_w
-from confluent_kafka import ConsumerGroupState, Producer
+from confluent_kafka import ConsumerGroupState, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -135,8 +135,14 @@ def await_members(settings: Settings, count: int) -> None:
     group, pause = settings.kafka.group_id, threading.Event()
     topics = {settings.topics.events.name, settings.topics.user_updates.name}
     wanted = {(topic, partition) for topic in topics for partition in PARTITIONS}
+    held: list[set[tuple[str, int]]] = []
     for _ in range(600):
-        described = admin.describe_consumer_groups([group])[group].result()
+        pause.wait(0.2)
+        try:
+            asked = admin.describe_consumer_groups([group], request_timeout=5)
+            described = asked[group].result()
+        except KafkaException:  # the broker is new, and finds its coordinators and groups
+            continue
         held = [
             {(tp.topic, tp.partition) for tp in member.assignment.topic_partitions}
             for member in described.members
@@ -148,8 +154,7 @@ def await_members(settings: Settings, count: int) -> None:
             and set().union(*held) == wanted
         ):
             return
-        pause.wait(0.2)
-    raise AssertionError(f"{described.state}, {len(held)} members hold {held}")
+    raise AssertionError(f"{len(held)} members hold {held}")
 
 
 def await_batches(member: RunningConsumer, count: int = 4) -> None:
