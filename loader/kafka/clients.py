@@ -7,6 +7,7 @@ under ``[kafka.client]`` (librdkafka's CONFIGURATION.md lists the names).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -214,6 +215,8 @@ class Cluster:
                 fault = error.args[0]
                 if fault.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
+                if fault.code() == KafkaError._TIMED_OUT:
+                    self._look_round()
                 raise explain(
                     fault,
                     self._settings,
@@ -223,6 +226,15 @@ class Cluster:
                 ) from None
             now[name] = TopicNow(str(described.topic_id), len(described.partitions))
         return now
+
+    def _look_round(self) -> None:
+        """Have the client ask any broker who is there.
+
+        A broker that has just started knows no controller yet. Who asked it waits for one to turn up,
+        and asks nobody again for five minutes (librdkafka, rd_kafka_broker_controller_async).
+        """
+        with suppress(KafkaException):
+            self._admin.list_topics(timeout=TIMEOUT)
 
     def watermarks(self, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
         """``(log start, high watermark)`` of each partition."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from loader import config
-from loader.errors import UsageError
+from loader.errors import Unreachable, UsageError
+from loader.kafka import clients
 from loader.kafka.clients import (
     as_static_member,
     common,
@@ -79,3 +83,29 @@ def test_each_worker_joins_under_an_id_of_its_own() -> None:
     given = config.Kafka(client={"group.instance.id": "mine"})
     with pytest.raises(UsageError, match=r"consumer\.static_id are both set"):
         as_static_member(given, "host-a-1")
+
+
+class NoController:
+    """An AdminClient whose broker knew no controller; it learns of one when it asks anew who is there."""
+
+    def __init__(self, _: dict[str, Any]) -> None:
+        self._known = False
+
+    def describe_topics(self, _: object, **__: Any) -> dict[str, Future[Any]]:
+        answer: Future[Any] = Future()
+        if self._known:
+            answer.set_result(SimpleNamespace(topic_id="id", partitions=[0, 1]))
+        else:
+            answer.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+        return {"t": answer}
+
+    def list_topics(self, **_: Any) -> None:
+        self._known = True
+
+
+def test_a_client_that_knows_no_controller_looks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "AdminClient", NoController)
+    cluster = clients.Cluster(config.Kafka())
+    with pytest.raises(Unreachable):
+        cluster.ask_topics(["t"])
+    assert cluster.ask_topics(["t"]) == {"t": clients.TopicNow("id", 2)}
