@@ -7,10 +7,12 @@ has changed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -39,6 +41,33 @@ def _cache_folder() -> Path:
 # An empty NUMBA_CACHE_DIR means: ours. A person who sets it knows why.
 if not numba_config.CACHE_DIR:
     numba_config.CACHE_DIR = str(_cache_folder())
+
+
+@contextmanager
+def compiling(what: str) -> Iterator[None]:
+    """Have one process at a time compile something for the first time; the others take it from the cache.
+
+    Args:
+        what: a file name. Once the block has ended well, nobody waits for anybody any more.
+    """
+    folder = Path(numba_config.CACHE_DIR)
+    done = folder / f"{what}.compiled"
+    if done.exists():
+        yield
+        return
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = (folder / f"{what}.lock").open("w")
+    except OSError:  # read-only: everybody compiles
+        yield
+        return
+    with lock:
+        # Given back with the file, however this process ends.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+        done.touch()
+
 
 _OPTIONS: Final = {
     "nogil": True,

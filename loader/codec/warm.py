@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from loader.codec.client_memory import Functions, Scanned
+from loader.codec.compiled import compiling
 from loader.codec.decoders import decoder
 from loader.codec.encode import encode_avro, encode_json
 from loader.codec.fields import CONTRACTS, ContractName, FormatName
@@ -16,8 +17,14 @@ from loader.codec.schemas import SHIPPED_IDS, ShippedSchemas
 def warm_up(contract: ContractName, written: FormatName) -> None:
     """Decode one message of a contract, and take its row: whatever that needs is compiled from then on.
 
-    A second or two of CPU; the first time after an installation ten to fifteen.
+    Half a second of CPU; the first time after an installation ten to fifteen, in one process of all that
+    ask for it at the same time.
     """
+    with compiling(f"{contract}-{written}"):
+        _warm_up(contract, written)
+
+
+def _warm_up(contract: ContractName, written: FormatName) -> None:
     fields, schemas = CONTRACTS[contract], ShippedSchemas()
     message: dict[str, Any] = dict.fromkeys((*fields.ids, fields.time), 1)
     message |= dict.fromkeys(fields.texts, "text")
