@@ -51,6 +51,12 @@ class Polled:
     runs: list[tuple[Place, Run]] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.runs) + len(self.told)
+
+    def __add__(self, later: Polled) -> Polled:
+        return Polled(self.runs + later.runs, self.told + later.told)
+
 
 class Polling(Protocol):
     """A way to poll. Rebalances happen within a poll, in the thread that polls."""
@@ -99,6 +105,13 @@ class ObjectPolling:
 class DirectPolling:
     """From the library's memory. Whatever is no message of an assigned partition comes by objects.
 
+    So there are two queues, and what a partition has in both has to be taken in its order: the end of a
+    partition that overtakes its messages would have the lake pass them. Two things see to that, each
+    enough by itself. A partition's way here is made before it is assigned; from then on the library never
+    puts anything of it into the consumer's own queue (rdkafka_partition.c, ``RD_KAFKA_Q_F_FWD_APP``). And
+    the consumer's own queue is emptied before anything is taken here: what was put there before the way
+    was made comes first.
+
     Args:
         consumer: the client.
         queue: a queue of it.
@@ -116,23 +129,38 @@ class DirectPolling:
         self._awaited: set[Place] = set()
         self._places: set[Place] = set()
         self._made = 0.0
+        self._assignments = 0
 
     def assigned(self, places: Sequence[Place]) -> None:
         """Their messages come by the queue from now on."""
+        for place in places:
+            self._queue.route(*place)
         self._awaited.update(places)
         self._places.update(places)
+        self._assignments += 1
 
     def poll(self, timeout: float) -> Polled:
         """See :meth:`Polling.poll`."""
         if not self._places:
             return self._objects.poll(timeout)
         self._make_ways(time.monotonic())
-        polled = self._take(timeout)
-        self._awaited.difference_update(place for place, _ in polled.runs)
-        self._awaited.difference_update(told.place for told in polled.told)
-        # Last, as in a poll by objects: whatever was taken before a rebalance is of before it.
-        other = self._objects.poll(0.0)
-        return Polled(polled.runs + other.runs, polled.told + other.told)
+        assignments = self._assignments
+        polled = self._emptied()
+        if assignments == self._assignments:
+            taken = self._take(timeout)
+            self._awaited.difference_update(place for place, _ in taken.runs)
+            self._awaited.difference_update(told.place for told in taken.told)
+            polled = polled + taken
+        # Else: what comes now is of after the rebalance that this poll has seen. The next one takes it.
+        return polled
+
+    def _emptied(self) -> Polled:
+        """All that is in the consumer's own queue."""
+        polled = more = self._objects.poll(0.0)
+        while len(more):
+            more = self._objects.poll(0.0)
+            polled = polled + more
+        return polled
 
     def _make_ways(self, now: float) -> None:
         again = now - self._made >= _AGAIN_SECONDS

@@ -26,6 +26,8 @@ Row = tuple[int, int, bytes | None, bytes | None, tuple[tuple[str, bytes | None]
 Opened = tuple[Consumer, Polling]
 Open = Callable[[type[Polling]], Opened]
 WAYS = [ObjectPolling, DirectPolling]
+#: Messages of a long partition.
+LONG = 2500
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,11 @@ def read(opened: Opened, count: int) -> tuple[dict[Place, list[Row]], dict[Place
             ]
         for told in polled.told:
             assert told.error.code() == KafkaError._PARTITION_EOF, told.error
-            ends[told.place] = told.offset
+            ends.setdefault(told.place, told.offset)
+            offsets = [row[0] for row in rows[told.place]]
+            assert offsets == sorted(set(offsets))
+            # What is before the end is here: the lake will cover it. Control records hold no message.
+            assert not offsets or told.offset - 6 <= offsets[-1] + 1 <= told.offset
     return rows, ends
 
 
@@ -194,3 +200,48 @@ def test_a_client_that_is_not_known_is_polled_by_its_objects(
     monkeypatch.setattr(native, "KNOWN_CLIENTS", frozenset())
     consumer, _ = opened(ObjectPolling)
     assert isinstance(open_polling(consumer, direct=True), ObjectPolling)
+
+
+@pytest.fixture(scope="module")
+def long_topic(environment: Environment) -> str:
+    """Four partitions with more messages each than a poll gives."""
+    servers, name = environment.kafka.bootstrap_servers, f"polling-{uuid.uuid4().hex}"
+    admin = AdminClient({"bootstrap.servers": servers})
+    for future in admin.create_topics([NewTopic(name, 4, 1)]).values():
+        future.result()
+    producer = Producer({"bootstrap.servers": servers})
+    for n in range(4 * LONG):
+        producer.produce(name, b"x", partition=n % 4)
+        producer.poll(0)
+    assert producer.flush(30) == 0
+    return name
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_end_of_a_partition_never_overtakes_its_messages(
+    long_topic: str, opened: Open, way: type[Polling]
+) -> None:
+    places = [(long_topic, partition) for partition in range(4)]
+    for _ in range(5):
+        each = opened(way)
+        assign(each, places)
+        rows, ends = read(each, 4)
+        assert ends == dict.fromkeys(places, LONG)
+        assert [len(rows[place]) for place in places] == [LONG] * 4
+
+
+def test_what_went_the_other_way_before_comes_first(long_topic: str, opened: Open) -> None:
+    """The way is made too late: the messages are in the consumer's own queue, the end will not be."""
+    places = [(long_topic, partition) for partition in range(4)]
+    consumer, polling = opened(DirectPolling)
+    consumer.assign([TopicPartition(*place, 0) for place in places])
+    pause = threading.Event()
+    while not all(
+        consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1] == LONG
+        for place in places
+    ):
+        pause.wait(0.01)
+    polling.assigned(places)
+    rows, ends = read((consumer, polling), 4)
+    assert ends == dict.fromkeys(places, LONG)
+    assert [len(rows[place]) for place in places] == [LONG] * 4
