@@ -159,7 +159,7 @@ class Consumer(Section):
     direct: bool = Field(
         True,
         description="Take messages from the memory of the Kafka library, where its version is a known "
-        "one, instead of from the client's objects: the same messages for a third of the CPU.",
+        "one, instead of from the client's objects: the same messages for less than half the CPU.",
     )
     metrics_host: str = Field("127.0.0.1", description="Where metrics and health are served.")
     metrics_port: int | None = Field(

@@ -1,7 +1,7 @@
 """Messages where the Kafka client's C library keeps them, copied into arrays without an object a message.
 
-A message is an ``rd_kafka_message_t`` (librdkafka, rdkafka.h: public, and unchanged since 0.9), of which
-only the address comes here. Compiled code follows the addresses, without the GIL.
+A message is an ``rd_kafka_message_t`` (librdkafka, rdkafka.h: public), of which only the address comes
+here. Compiled code follows the addresses, without the GIL.
 """
 
 from __future__ import annotations
@@ -18,18 +18,16 @@ from numba.extending import intrinsic
 
 from loader.codec.compiled import compiled, inner
 from loader.codec.primitives import PADDING
-from loader.codec.spans import MAX_BYTES, Messages
+from loader.codec.spans import Messages, bounds_of
 
 Addresses = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 
-#: Where the fields of rd_kafka_message_t stand; its error is its first.
+#: Where the fields of rd_kafka_message_t stand. Its error is its first; a size stands behind its address.
 _TOPIC: Final = np.uint64(8)
 _PARTITION: Final = np.uint64(16)
 _VALUE: Final = np.uint64(24)
-_VALUE_SIZE: Final = np.uint64(32)
 _KEY: Final = np.uint64(40)
-_KEY_SIZE: Final = np.uint64(48)
 _OFFSET: Final = np.uint64(56)
 
 
@@ -102,10 +100,7 @@ class Scanned:
 
 def _joined(addresses: Addresses, sizes: Int64s, field: np.uint64) -> Messages:
     nulls = sizes < 0
-    bounds = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(np.maximum(sizes, 0), out=bounds[1:])
-    if bounds[-1] > MAX_BYTES // 2:
-        raise ValueError(f"a batch of {bounds[-1]} bytes cannot be decoded")
+    bounds = bounds_of(np.maximum(sizes, 0))
     source = np.empty(int(bounds[-1]) + PADDING, np.uint8)
     source[bounds[-1] :] = 0
     _copy(addresses, field, np.uint64(source.ctypes.data), bounds)

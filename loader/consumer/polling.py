@@ -1,7 +1,7 @@
 """One poll of the Kafka client: messages by partition, and what came in their place.
 
 Two ways that give the same. Through the client's objects, of which each message makes four; and from
-the memory of the library under it (:mod:`loader.kafka.native`), for a third of the CPU. The first is
+the memory of the library under it (:mod:`loader.kafka.native`), for less than half the CPU. The first is
 the client's public interface and the reference; the second is taken where it is there.
 """
 

@@ -1,7 +1,7 @@
 """The C library under the Kafka client, for the one thing that costs most: taking messages over.
 
 ``Consumer.consume`` makes four Python objects of each message. The library itself hands over addresses
-(rdkafka.h: ``rd_kafka_consume_batch_queue``), which costs a quarter. All of it but one thing is the
+(rdkafka.h: ``rd_kafka_consume_batch_queue``), which costs less than half. All of it but one thing is the
 library's public interface: where the client keeps the library's handle is known for the versions of it
 that were looked at, and with any other one there is no direct way (docs/adr/0017).
 """

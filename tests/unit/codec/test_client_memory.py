@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.codec.client_memory import Functions, Scanned
@@ -75,6 +75,7 @@ class Library:
         return ctypes.addressof(held), len(content)
 
 
+@settings(deadline=None)  # the first example loads machine code
 @given(ROWS, st.data())
 def test_it_reads_what_is_there_and_gives_all_of_it_back(
     rows: list[tuple[bytes | None, bytes | None, int, bool, int]], data: st.DataObject
