@@ -61,6 +61,11 @@ _MEMBERSHIP: Final = frozenset(
 )
 
 
+#: Milliseconds between two heartbeats of a member. With one it learns that the group changes: a worker that
+#: joins waits for the others' next ones, 3 s by the client's default, and so do a dead one's partitions.
+_HEARTBEAT: Final = 500
+
+
 def common(settings: config.Kafka) -> dict[str, Any]:
     """What every client gets: the servers and the user's own properties, but for those of a member."""
     return {
@@ -84,10 +89,15 @@ def consumer_settings(settings: config.Kafka) -> dict[str, Any]:
         )
     member = {name: settings.client[name] for name in _MEMBERSHIP & settings.client.keys()}
     if member.get("group.protocol") != "consumer":
-        # With KIP-848 the broker assigns, and the client refuses to be created with a strategy.
-        # By topic, so that workers share the heavy topic evenly. Sticky assignment counts partitions of all
-        # topics alike: it gave one of two workers all of heap.events, the other all user updates.
-        member = {"partition.assignment.strategy": "range", **member}
+        # With KIP-848 the broker assigns and says how often to call, and the client refuses to be created
+        # with either. By topic, so that workers share the heavy topic evenly. Sticky assignment counts
+        # partitions of all topics alike: it gave one of two workers all of heap.events, the other all user
+        # updates.
+        member = {
+            "partition.assignment.strategy": "range",
+            "heartbeat.interval.ms": _HEARTBEAT,
+            **member,
+        }
     return {
         **member,
         # How soon partitions that were added to a topic are found.

@@ -75,6 +75,13 @@ def test_new_partitions_are_found_within_a_minute_unless_somebody_says_otherwise
     assert consumer_settings(with_client({name: 1000}))[name] == 1000
 
 
+def test_a_member_learns_soon_that_its_group_changes_where_the_client_decides_that() -> None:
+    name = "heartbeat.interval.ms"
+    assert consumer_settings(with_client({}))[name] <= 500
+    assert consumer_settings(with_client({name: 2000}))[name] == 2000
+    assert name not in consumer_settings(with_client({"group.protocol": "consumer"}))
+
+
 def test_each_worker_joins_under_an_id_of_its_own() -> None:
     settings = config.Kafka(client={"fetch.min.bytes": 5})
     made = consumer_settings(as_static_member(settings, "host-a-1"))
