@@ -48,6 +48,23 @@ def copy16(_context: Any, to: Any, at: Any, source: Any, place: Any) -> Any:  # 
     return types.void(to, types.intp, source, types.intp), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def prefetch(_context: Any, data: Any, place: Any) -> Any:  # noqa: ARG001
+    """Ask for the cache line of ``data[place]``, which will be read soon; any place will do."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        ask = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        line = element(context, builder, signature.args[0], arguments[0], arguments[1])
+        # LLVM Language Reference, llvm.prefetch: to read, to be kept in all levels, of data.
+        how = [ir.Constant(word, value) for value in (0, 3, 1)]
+        builder.call(ask, [builder.bitcast(line, byte), *how])
+        return context.get_dummy_value()
+
+    return types.void(data, types.intp), generate
+
+
 def element(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:
     """LLVM: the address of one element of an array, for intrinsics that read or write there."""
     data = context.make_array(kind)(context, builder, array).data

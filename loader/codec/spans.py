@@ -278,13 +278,22 @@ class Spans:
         """The columns of ``spans`` (``[rows, columns, 2]``); all share one buffer of bytes."""
         count, width = len(order), spans.shape[1]
         totals, nulls = np.zeros(width, np.int64), np.zeros(width, np.int64)
-        gather.sizes(spans, order, totals, nulls)
+        reach = np.empty((count, 4), np.int32)
+        gather.sizes(spans, order, len(self.source), totals, nulls, reach)
         places = np.array([0, *accumulate((totals + PADDING).tolist())], np.int64)
         out = np.empty(places[-1], np.uint8)
         offsets = np.zeros((width, count + 1), np.int32)
         valid = np.zeros((width, -(-count // 8)), np.uint8)
         gather.copy_texts(
-            self.source, self.arena.array, spans, order, places[:-1].copy(), out, offsets, valid
+            self.source,
+            self.arena.array,
+            spans,
+            order,
+            reach,
+            places[:-1].copy(),
+            out,
+            offsets,
+            valid,
         )
         data = pa.py_buffer(out)
         columns: list[pa.Array[Any]] = []
