@@ -35,9 +35,7 @@ def _rows_ahead(columns: int) -> int:
 
 
 @inner
-def _ask_for_spans(spans: Any, row: int) -> None:
-    width = spans.shape[1] * 2
-    flat = spans.reshape(-1)
+def _ask_for_spans(flat: Any, width: int, row: int) -> None:
     for place in range(row * width, (row + 1) * width, _SPANS):
         prefetch(flat, place)
 
@@ -62,11 +60,12 @@ def sizes(spans: Any, order: Any, base: int, totals: Any, nulls: Any, reach: Any
             which of the arena. Where there are none, the first is not below the second.
     """
     columns = spans.shape[1]
+    flat = spans.reshape(-1)
     ahead = 2 * _rows_ahead(columns)
     for row in range(len(order)):
         which = order[row]
         if row + ahead < len(order):
-            _ask_for_spans(spans, order[row + ahead])
+            _ask_for_spans(flat, 2 * columns, order[row + ahead])
         low, high, arena_low, arena_high = base, 0, _END, 0
         for column in range(columns):
             size = spans[which, column, 1]
@@ -114,11 +113,12 @@ def copy_texts(
     """
     base = len(source)
     columns = spans.shape[1]
+    flat = spans.reshape(-1)
     ahead = _rows_ahead(columns)
     for row in range(len(order)):
         which = order[row]
         if row + 2 * ahead < len(order):
-            _ask_for_spans(spans, order[row + 2 * ahead])
+            _ask_for_spans(flat, 2 * columns, order[row + 2 * ahead])
         if row + ahead < len(order):
             _ask_for_texts(source, reach[row + ahead, 0], reach[row + ahead, 1])
             _ask_for_texts(arena, reach[row + ahead, 2], reach[row + ahead, 3])
