@@ -17,7 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from loader.codec.compiled import compiled, inner
-from loader.codec.primitives import PADDING
+from loader.codec.primitives import PADDING, prefetched
 from loader.codec.spans import Messages, bounds_of
 
 Addresses = npt.NDArray[np.uint64]
@@ -29,6 +29,11 @@ _PARTITION: Final = np.uint64(16)
 _VALUE: Final = np.uint64(24)
 _KEY: Final = np.uint64(40)
 _OFFSET: Final = np.uint64(56)
+
+#: Messages that are asked for ahead, bytes of a cache line, and how many bytes of a message are asked for.
+_AHEAD: Final = 4
+_LINE: Final = 64
+_MOST_AHEAD: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,17 @@ def _move(_context: Any, _to: Any, _from: Any, _size: Any) -> Any:
     return types.void(types.uint64, types.uint64, types.uint64), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _ask_for(_context: Any, _address: Any) -> Any:
+    """Ask for the cache line at an address, which will be read soon."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        prefetched(builder, _pointer(builder, arguments[0], 8))
+        return context.get_dummy_value()
+
+    return types.void(types.uint64), generate
+
+
 def _caller(returned: Any, native: Any, parameters: int) -> Any:
     """Calls a C function by its address, with so many addresses."""
     kind = ir.FunctionType(native, [ir.IntType(64)] * parameters)
@@ -186,7 +202,15 @@ def _scan(
     addresses: Any, timestamp: Any, headers: Any, scratch: Any, errors: Any, topics: Any,
     partitions: Any, offsets: Any, arrival: Any, sizes: Any, key_sizes: Any, with_headers: Any,
 ) -> None:  # fmt: skip
-    for place in range(len(addresses)):
+    count = len(addresses)
+    for place in range(count):
+        if place + 2 * _AHEAD < count:
+            _ask_for(addresses[place + 2 * _AHEAD])
+            _ask_for(addresses[place + 2 * _AHEAD] + np.uint64(_LINE))
+        if place + _AHEAD < count:
+            coming = addresses[place + _AHEAD]
+            # Headers are not parsed before somebody asks for them, and stand behind the value.
+            _ask_for(_word(coming + _VALUE) + _word(coming + _VALUE + np.uint64(8)))
         message = addresses[place]
         errors[place] = _int(message)
         topics[place] = _word(message + _TOPIC)
@@ -200,7 +224,13 @@ def _scan(
 
 @compiled
 def _copy(addresses: Any, field: Any, to: Any, bounds: Any) -> None:
-    for place in range(len(addresses)):
+    count = len(addresses)
+    for place in range(count):
+        if place + _AHEAD < count:
+            start = _word(addresses[place + _AHEAD] + field)
+            size = bounds[place + _AHEAD + 1] - bounds[place + _AHEAD]
+            for line in range(0, min(size, _MOST_AHEAD), _LINE):
+                _ask_for(start + np.uint64(line))
         size = bounds[place + 1] - bounds[place]
         if size > 0:
             source = _word(addresses[place] + field)

@@ -53,16 +53,21 @@ def prefetch(_context: Any, data: Any, place: Any) -> Any:  # noqa: ARG001
     """Ask for the cache line of ``data[place]``, which will be read soon; any place will do."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        ask = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
         line = element(context, builder, signature.args[0], arguments[0], arguments[1])
-        # LLVM Language Reference, llvm.prefetch: to read, to be kept in all levels, of data.
-        how = [ir.Constant(word, value) for value in (0, 3, 1)]
-        builder.call(ask, [builder.bitcast(line, byte), *how])
+        prefetched(builder, line)
         return context.get_dummy_value()
 
     return types.void(data, types.intp), generate
+
+
+def prefetched(builder: Any, pointer: Any) -> None:
+    """LLVM: the prefetch of an address, for intrinsics."""
+    byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+    ask = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+    # LLVM Language Reference, llvm.prefetch: to read, to be kept in all levels, of data.
+    how = [ir.Constant(word, value) for value in (0, 3, 1)]
+    builder.call(ask, [builder.bitcast(pointer, byte), *how])
 
 
 def element(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:
