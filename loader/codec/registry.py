@@ -56,9 +56,13 @@ class RegistrySchemas:
         self._client: SchemaRegistryClient | None = None
         self._texts: dict[int, str] = {}
         self._unknown: dict[int, float] = {}
+        self._away: Unreachable | None = None
 
     def writer_schema(self, schema_id: int) -> str | None:
         """The schema as JSON text, or None for an id that the registry does not know.
+
+        While the registry is known to be away, one thread asks for it, once a call; others are told so at
+        once, and can do what needs no schema.
 
         Raises:
             Unreachable: the registry stayed away, refused us or is none, after bounded retries.
@@ -66,24 +70,41 @@ class RegistrySchemas:
         text = self._texts.get(schema_id)
         if text is not None:
             return text
-        with self._lock:
-            if schema_id in self._texts:
-                return self._texts[schema_id]
-            now = self._clock()
-            if self._unknown.get(schema_id, now) > now:
-                return None
-            text = self._fetched(schema_id)
-            if text is not None:
-                self._texts[schema_id] = text
-                return text
-            if len(self._unknown) >= _UNKNOWN:
-                self._unknown.clear()
-            self._unknown[schema_id] = self._clock() + UNKNOWN_SECONDS
+        away = self._away
+        if not self._lock.acquire(blocking=away is None):
+            assert away is not None  # noqa: S101 - else the lock would have been waited for
+            raise Unreachable(away.message, hint=away.hint)
+        try:
+            return self._looked_up(schema_id)
+        finally:
+            self._lock.release()
+
+    def _looked_up(self, schema_id: int) -> str | None:
+        """The same by the one thread that may ask; the lock is held."""
+        if schema_id in self._texts:
+            return self._texts[schema_id]
+        now = self._clock()
+        if self._unknown.get(schema_id, now) > now:
             return None
+        try:
+            text = self._fetched(schema_id)
+        except Unreachable as error:
+            self._away = error
+            raise
+        self._away = None
+        if text is not None:
+            self._texts[schema_id] = text
+            return text
+        if len(self._unknown) >= _UNKNOWN:
+            self._unknown.clear()
+        self._unknown[schema_id] = self._clock() + UNKNOWN_SECONDS
+        return None
 
     def _fetched(self, schema_id: int) -> str | None:
         try:
-            answer = retried(lambda: self._ask(schema_id))
+            # Whoever waits for it comes again; each turn need not have five attempts of its own.
+            once = self._away is not None
+            answer = self._ask(schema_id) if once else retried(lambda: self._ask(schema_id))
         except Unreachable:
             raise
         except Transient as fault:

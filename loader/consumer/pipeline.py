@@ -5,6 +5,9 @@ order: while a batch waits for the store, the next one of its partition is decod
 uploaded. If a batch then loses its place to another writer, those behind it are dropped: their files
 are orphans, and their messages are read again.
 
+A batch that cannot be decoded now, since its schema cannot be fetched, leaves its encoder to others: it
+waits in a thread of its own, and its partition takes no further batch meanwhile.
+
 A record must never leave a gap behind it. So the pipeline knows where each chain ends as far as this
 process has seen, and lets only a batch that begins there be committed; after a loss or a failure none,
 until the consumer says where it reads on.
@@ -59,6 +62,7 @@ class _Entry:
     failure: BaseException | None = None
     committing: bool = False
     dropped: bool = False
+    waiting: bool = False
 
 
 class Pipeline:
@@ -82,6 +86,7 @@ class Pipeline:
         self._closing = threading.Event()
         self._preparing = ThreadPoolExecutor(encoders, thread_name_prefix="encoder")
         self._committing = ThreadPoolExecutor(MAX_BATCHES, thread_name_prefix="commit")
+        self._waiting = ThreadPoolExecutor(1, thread_name_prefix="waiting")
 
     def __len__(self) -> int:
         """Batches under way, and results that nobody has taken yet."""
@@ -106,14 +111,24 @@ class Pipeline:
     def has_room(self) -> bool:
         """Whether a batch would soon be begun with."""
         with self._changed:
-            entries = [entry for lane in self._lanes.values() for entry in lane]
+            entries = [
+                entry for lane in self._lanes.values() for entry in lane if not entry.waiting
+            ]
         unprepared = sum(entry.prepared is None for entry in entries)
         return unprepared < self._encoders + _WAITING and len(entries) < MAX_BATCHES
 
     def takes(self, place: Place) -> bool:
         """Whether this partition may have another batch under way."""
         with self._changed:
-            return len(self._lanes.get(place, ())) < MAX_OF_PARTITION
+            lane = self._lanes.get(place, ())
+            return len(lane) < MAX_OF_PARTITION and not any(entry.waiting for entry in lane)
+
+    def waiting(self) -> set[Place]:
+        """Partitions with a batch that cannot be decoded now. What is read of them only fills the memory."""
+        with self._changed:
+            return {
+                place for place, lane in self._lanes.items() if any(entry.waiting for entry in lane)
+            }
 
     def submit(self, batch: Batch) -> None:
         """Begin with a batch; it follows the batches of its partition that are under way.
@@ -162,11 +177,12 @@ class Pipeline:
 
     def close(self) -> None:
         """End the threads. What is being committed ends first: a request cannot be called back."""
-        self._closing.set()
         with self._changed:
+            self._closing.set()
             for place in list(self._lanes):
                 self._drop(place, keep=1 if self._lanes[place][0].committing else 0)
         self._preparing.shutdown(wait=True, cancel_futures=True)
+        self._waiting.shutdown(wait=True, cancel_futures=True)
         self._committing.shutdown(wait=True, cancel_futures=True)
 
     def _settle(self, places: set[Place], seconds: float) -> None:
@@ -180,10 +196,41 @@ class Pipeline:
         if entry.dropped:
             return
         try:
-            entry.prepared = self._patiently(lambda: self._steps.prepare(entry.batch))
+            entry.prepared = self._steps.prepare(entry.batch)
+        except Transient as error:
+            if self._patience > 0 and self._set_aside(entry, error):
+                return
+            entry.failure = error
         except BaseException as failure:  # noqa: BLE001 - raised in the consumer's thread
             entry.failure = failure
+        self._is_prepared(entry)
+
+    def _set_aside(self, entry: _Entry, error: Transient) -> bool:
+        """Try again later and elsewhere; False if this is ending."""
+        log.warning("waiting for a dependency", error=str(error))
+        deadline = time.monotonic() + self._patience
         with self._changed:
+            if self._closing.is_set():
+                return False
+            entry.waiting = True
+            self._waiting.submit(self._prepare_later, entry, deadline)
+        return True
+
+    def _prepare_later(self, entry: _Entry, deadline: float) -> None:
+        self._closing.wait(_PAUSE)
+        try:
+            entry.prepared = self._patiently(
+                lambda: None if entry.dropped else self._steps.prepare(entry.batch), deadline
+            )
+        except BaseException as failure:  # noqa: BLE001 - raised in the consumer's thread
+            entry.failure = failure
+        self._is_prepared(entry)
+
+    def _is_prepared(self, entry: _Entry) -> None:
+        with self._changed:
+            entry.waiting = False
+            if entry.dropped:
+                return
             if entry.prepared is not None:
                 entry.bytes = entry.prepared.bytes
             self._advance((entry.batch.topic, entry.batch.partition))
@@ -237,9 +284,8 @@ class Pipeline:
         if not lane:
             self._lanes.pop(place, None)
 
-    def _patiently(self, call: Callable[[], T]) -> T:
-        """Run ``call``, again while a dependency is away, until patience ends."""
-        deadline = None
+    def _patiently(self, call: Callable[[], T], deadline: float | None = None) -> T:
+        """Run ``call``, again while a dependency is away, until patience or the deadline ends."""
         while True:
             try:
                 return call()

@@ -94,6 +94,7 @@ class Worker:
         self._intake = Intake(settings.batch)
         self._buffers = self._intake.buffers
         self._paused = False
+        self._waiting: set[Place] = set()
         self._tidied = 0.0
         self._target: Target | None = None
         self._assignment = Assignment(
@@ -356,6 +357,7 @@ class Worker:
 
     def _balance(self) -> None:
         """Pause all partitions above the high-water mark, resume them below the low one."""
+        self._hold_back()
         if self._paused:
             self._pipeline.wait(_POLL_SECONDS)
         held = self._held()
@@ -368,7 +370,19 @@ class Worker:
                 self._consumer.pause([TopicPartition(*place) for place in self._buffers])
         elif self._paused and held < self._low_water:
             self._paused = False
-            self._consumer.resume([TopicPartition(*place) for place in self._buffers])
+            readable = self._buffers.keys() - self._waiting
+            self._consumer.resume([TopicPartition(*place) for place in readable])
+
+    def _hold_back(self) -> None:
+        """Read no more of partitions whose batch waits for its schema: the memory is for the others."""
+        waiting = self._pipeline.waiting() & self._buffers.keys()
+        if waiting == self._waiting:
+            return
+        self._consumer.pause([TopicPartition(*place) for place in waiting - self._waiting])
+        if not self._paused:
+            again = (self._waiting - waiting) & self._buffers.keys()
+            self._consumer.resume([TopicPartition(*place) for place in again])
+        self._waiting = waiting
 
     # Stopping
 

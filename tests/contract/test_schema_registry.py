@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import stamina
@@ -108,6 +109,35 @@ def test_away_in_mid_flight_known_ids_are_still_read(registry: SchemaRegistry) -
     with schema_registry(port) as back:
         back.schemas[8] = EVENT
         assert made.decode([value(), value(8)]).schema_ids.tolist() == [4711, 8]
+
+
+def test_while_it_is_away_one_asks_and_nobody_waits_for_the_answer(
+    registry: SchemaRegistry,
+) -> None:
+    registry.status = 503
+    schemas = source(registry)
+    with pytest.raises(Unreachable):
+        schemas.writer_schema(5)
+    assert len(registry.asked) == 2
+    registry.requested.clear()
+    registry.held.set()
+    with ThreadPoolExecutor(1) as asking:
+        asked = asking.submit(schemas.writer_schema, 5)
+        assert registry.requested.wait(30)
+        # The one request under way is not answered, and this is told at once nevertheless.
+        with pytest.raises(Unreachable, match="stayed away"):
+            schemas.writer_schema(6)
+        assert not asked.done()
+        registry.released.set()
+        with pytest.raises(Unreachable):
+            asked.result(30)
+    assert len(registry.asked) == 3
+    registry.status = None
+    assert schemas.writer_schema(4711) == EVENT
+    registry.status = 503
+    with pytest.raises(Unreachable):
+        schemas.writer_schema(5)
+    assert len(registry.asked) == 6
 
 
 def test_a_slow_one_counts_as_away(registry: SchemaRegistry) -> None:

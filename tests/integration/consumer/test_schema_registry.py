@@ -80,6 +80,43 @@ def test_it_waits_and_goes_on_when_the_registry_is_back(
     assert set(table.column("_schema_id").to_pylist()) == {4711}
 
 
+def test_partitions_whose_schema_is_known_go_on_meanwhile(
+    with_registry: Settings, registry: SchemaRegistry
+) -> None:
+    """The other topic's messages are JSON, and more than the few batches that may be under way at once."""
+    updates = with_registry.topics.user_updates.name
+    settings = with_registry.model_copy(
+        update={"batch": with_registry.batch.model_copy(update={"max_age": 0.1, "max_rows": 5})}
+    )
+    stop = threading.Event()
+    store = S3Store.open(settings.lake)
+    written: list[int] = []
+
+    def on_progress(progress: Progress) -> None:
+        written.append(progress.read)
+        if progress.read >= 60:
+            stop.set()
+
+    worker = threading.Thread(target=lambda: app.run(settings, stop=stop, on_progress=on_progress))
+    worker.start()
+    try:
+        assert registry.requested.wait(60)
+        produce(
+            settings.kafka.bootstrap_servers,
+            updates,
+            [
+                {"user_id": n, "identity": f"user-{n}", "time": 1_700_000_000_000_000 + n}
+                for n in range(60)
+            ],
+        )
+        assert stop.wait(60), f"{written} messages were read"
+    finally:
+        stop.set()
+        worker.join()
+    assert len(rows(store, updates)) == 60
+    assert records(store, settings.topics.events.name) == []
+
+
 def test_a_bounded_run_ends_with_the_registrys_address_and_writes_nothing(
     with_registry: Settings, registry: SchemaRegistry
 ) -> None:

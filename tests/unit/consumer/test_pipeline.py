@@ -214,6 +214,62 @@ def test_patience_outlasts_a_dependency_that_comes_back(
     impatient.close()
 
 
+def test_a_batch_whose_schema_is_away_leaves_its_encoder_to_others(
+    steps: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loader.consumer.pipeline._PAUSE", 3600)
+    steps.failures["prepare", 0] = [Unreachable("the registry is away")]
+    patient = Pipeline(steps, patience=3600)
+    for place, end in ((("t", 0), 0), (("t", 1), 20)):
+        patient.begin(place, end)
+    patient.submit(batch(0))
+    while not patient.waiting():
+        patient.wait(0.01)
+    assert patient.waiting() == {("t", 0)}
+    assert not patient.takes(("t", 0))
+    assert patient.has_room()
+    patient.submit(batch(20, partition=1))
+    assert [written.record.partition for written in ended(patient, 1)] == [1]
+    assert patient.held() == 100
+    # Its messages are read again by whoever gets the partition; nothing waits for the schema.
+    patient.drop([("t", 0)], 0.0)
+    assert patient.waiting() == set()
+    assert len(patient) == 0
+    patient.close()
+    assert steps.prepared == [20]
+
+
+def test_a_batch_that_waited_goes_before_those_behind_it(
+    steps: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loader.consumer.pipeline._PAUSE", 0.0)
+    gate = steps.hold("prepare", 0)
+    steps.failures["prepare", 0] = [Unreachable("the registry is away")] * 3
+    patient = Pipeline(steps, patience=3600)
+    patient.begin(("t", 0), 0)
+    patient.submit(batch(0))
+    patient.submit(batch(10))
+    gate.set()
+    assert [written.record.first for written in ended(patient, 2)] == [0, 10]
+    assert not patient.waiting()
+    assert patient.takes(("t", 0))
+    patient.close()
+
+
+def test_patience_ends_for_a_batch_that_waits_too(
+    steps: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loader.consumer.pipeline._PAUSE", 0.0)
+    steps.failures["prepare", 0] = [Unreachable("the registry is away")] * 1_000_000
+    patient = Pipeline(steps, patience=0.01)
+    patient.begin(("t", 0), 0)
+    patient.submit(batch(0))
+    with pytest.raises(Unreachable, match="the registry is away"):
+        ended(patient, 1)
+    assert patient.end(("t", 0)) == -1
+    patient.close()
+
+
 def test_a_revoked_partition_keeps_only_what_is_prepared(
     steps: Recorder, pipeline: Pipeline
 ) -> None:
