@@ -170,8 +170,11 @@ class Pipeline:
         self._settle(chosen, seconds)
 
     def drain(self, seconds: float) -> None:
-        """Let everything land that can within the time."""
+        """Let everything land that can within the time: what waits to be decoded cannot."""
         with self._changed:
+            for place, lane in list(self._lanes.items()):
+                able = takewhile(lambda entry: not entry.waiting, lane)
+                self._drop(place, keep=sum(1 for _ in able))
             places = set(self._lanes)
         self._settle(places, seconds)
 

@@ -239,6 +239,25 @@ def test_a_batch_whose_schema_is_away_leaves_its_encoder_to_others(
     assert steps.prepared == [20]
 
 
+def test_whoever_drains_does_not_wait_for_an_absent_registry(
+    steps: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loader.consumer.pipeline._PAUSE", 3600)
+    steps.failures["prepare", 10] = [Unreachable("the registry is away")]
+    gate = steps.hold("commit", 0)
+    patient = Pipeline(steps, patience=3600)
+    patient.begin(("t", 0), 0)
+    patient.submit(batch(0))
+    patient.submit(batch(10))
+    while not patient.waiting():
+        patient.wait(0.01)
+    gate.set()
+    patient.drain(3600)
+    assert [written.record.first for written in patient.results()] == [0]
+    assert len(patient) == 0
+    patient.close()
+
+
 def test_a_batch_that_waited_goes_before_those_behind_it(
     steps: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
