@@ -17,7 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from loader.codec.compiled import compiled, inner
-from loader.codec.primitives import PADDING, prefetched
+from loader.codec.primitives import LINE, MOST_AHEAD, PADDING, prefetched
 from loader.codec.spans import Messages, bounds_of
 
 Addresses = npt.NDArray[np.uint64]
@@ -30,10 +30,8 @@ _VALUE: Final = np.uint64(24)
 _KEY: Final = np.uint64(40)
 _OFFSET: Final = np.uint64(56)
 
-#: Messages that are asked for ahead, bytes of a cache line, and how many bytes of a message are asked for.
+#: Messages that are asked for ahead.
 _AHEAD: Final = 4
-_LINE: Final = 64
-_MOST_AHEAD: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +204,7 @@ def _scan(
     for place in range(count):
         if place + 2 * _AHEAD < count:
             _ask_for(addresses[place + 2 * _AHEAD])
-            _ask_for(addresses[place + 2 * _AHEAD] + np.uint64(_LINE))
+            _ask_for(addresses[place + 2 * _AHEAD] + np.uint64(LINE))
         if place + _AHEAD < count:
             coming = addresses[place + _AHEAD]
             # Headers are not parsed before somebody asks for them, and stand behind the value.
@@ -229,7 +227,7 @@ def _copy(addresses: Any, field: Any, to: Any, bounds: Any) -> None:
         if place + _AHEAD < count:
             start = _word(addresses[place + _AHEAD] + field)
             size = bounds[place + _AHEAD + 1] - bounds[place + _AHEAD]
-            for line in range(0, min(size, _MOST_AHEAD), _LINE):
+            for line in range(0, min(size, MOST_AHEAD), LINE):
                 _ask_for(start + np.uint64(line))
         size = bounds[place + 1] - bounds[place]
         if size > 0:

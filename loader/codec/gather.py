@@ -12,19 +12,14 @@ from typing import Any, Final
 import numpy as np
 
 from loader.codec.compiled import compiled, inner
-from loader.codec.primitives import copy, prefetch
+from loader.codec.primitives import LINE, MOST_AHEAD, copy, prefetch
 
-#: Bytes of a cache line; spans (int32) in one.
-_LINE: Final = 64
-_SPANS: Final = _LINE // 4
+#: Spans (int32) in a cache line.
+_SPANS: Final = LINE // 4
 #: Texts that are asked for ahead. Few rows of an event, or many entries of a map: measured with 44 columns
 #: from 1 to 8 rows, which is flat, and with 2 columns from 1 to 16, which is not.
 _TEXTS_AHEAD: Final = 32
 _ROWS_AHEAD: Final = 3
-#: Bytes of a row that are asked for: those of a long one would drive each other out of the cache.
-_MOST_AHEAD: Final = 4096
-
-
 #: Behind the end of every array: spans are int32.
 _END: Final = (1 << 31) - 1
 
@@ -42,7 +37,7 @@ def _ask_for_spans(flat: Any, width: int, row: int) -> None:
 
 @inner
 def _ask_for_texts(data: Any, low: int, high: int) -> None:
-    for place in range(low, min(high, low + _MOST_AHEAD), _LINE):
+    for place in range(low, min(high, low + MOST_AHEAD), LINE):
         prefetch(data, place)
 
 

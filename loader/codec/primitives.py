@@ -17,6 +17,10 @@ from loader.codec.compiled import compiled
 
 #: Bytes behind the end of every array that these functions read or write.
 PADDING: Final = 32
+#: Bytes of a cache line, and of how long a text lines are asked for ahead: those of a longer one would drive
+#: each other out of the cache.
+LINE: Final = 64
+MOST_AHEAD: Final = 4096
 
 _HIGH_BITS: Final = np.uint64(0x8080808080808080)
 

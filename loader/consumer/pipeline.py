@@ -37,7 +37,7 @@ T = TypeVar("T")
 MAX_OF_PARTITION: Final = 3
 MAX_BATCHES: Final = 16
 #: Batches that wait for an encoder: few, so that the most urgent one is chosen late.
-_WAITING: Final = 1
+_QUEUED: Final = 1
 #: Seconds between two attempts while a dependency is away.
 _PAUSE: Final = 2.0
 
@@ -86,7 +86,7 @@ class Pipeline:
         self._closing = threading.Event()
         self._preparing = ThreadPoolExecutor(encoders, thread_name_prefix="encoder")
         self._committing = ThreadPoolExecutor(MAX_BATCHES, thread_name_prefix="commit")
-        self._waiting = ThreadPoolExecutor(1, thread_name_prefix="waiting")
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
 
     def __len__(self) -> int:
         """Batches under way, and results that nobody has taken yet."""
@@ -115,7 +115,7 @@ class Pipeline:
                 entry for lane in self._lanes.values() for entry in lane if not entry.waiting
             ]
         unprepared = sum(entry.prepared is None for entry in entries)
-        return unprepared < self._encoders + _WAITING and len(entries) < MAX_BATCHES
+        return unprepared < self._encoders + _QUEUED and len(entries) < MAX_BATCHES
 
     def takes(self, place: Place) -> bool:
         """Whether this partition may have another batch under way."""
@@ -185,7 +185,7 @@ class Pipeline:
             for place in list(self._lanes):
                 self._drop(place, keep=1 if self._lanes[place][0].committing else 0)
         self._preparing.shutdown(wait=True, cancel_futures=True)
-        self._waiting.shutdown(wait=True, cancel_futures=True)
+        self._aside.shutdown(wait=True, cancel_futures=True)
         self._committing.shutdown(wait=True, cancel_futures=True)
 
     def _settle(self, places: set[Place], seconds: float) -> None:
@@ -206,7 +206,7 @@ class Pipeline:
             entry.failure = error
         except BaseException as failure:  # noqa: BLE001 - raised in the consumer's thread
             entry.failure = failure
-        self._is_prepared(entry)
+        self._after_preparing(entry)
 
     def _set_aside(self, entry: _Entry, error: Transient) -> bool:
         """Try again later and elsewhere; False if this is ending."""
@@ -216,7 +216,7 @@ class Pipeline:
             if self._closing.is_set():
                 return False
             entry.waiting = True
-            self._waiting.submit(self._prepare_later, entry, deadline)
+            self._aside.submit(self._prepare_later, entry, deadline)
         return True
 
     def _prepare_later(self, entry: _Entry, deadline: float) -> None:
@@ -227,9 +227,9 @@ class Pipeline:
             )
         except BaseException as failure:  # noqa: BLE001 - raised in the consumer's thread
             entry.failure = failure
-        self._is_prepared(entry)
+        self._after_preparing(entry)
 
-    def _is_prepared(self, entry: _Entry) -> None:
+    def _after_preparing(self, entry: _Entry) -> None:
         with self._changed:
             entry.waiting = False
             if entry.dropped:

@@ -94,7 +94,7 @@ class Worker:
         self._intake = Intake(settings.batch)
         self._buffers = self._intake.buffers
         self._paused = False
-        self._waiting: set[Place] = set()
+        self._held_back: set[Place] = set()
         self._tidied = 0.0
         self._target: Target | None = None
         self._assignment = Assignment(
@@ -161,7 +161,7 @@ class Worker:
             self._observer.partitions(
                 self._states(),
                 held=self._held(),
-                paused=len(self._buffers) if self._paused else 0,
+                paused=len(self._buffers if self._paused else self._held_back),
             )
         epoch = self._intake.epoch
         try:
@@ -370,19 +370,19 @@ class Worker:
                 self._consumer.pause([TopicPartition(*place) for place in self._buffers])
         elif self._paused and held < self._low_water:
             self._paused = False
-            readable = self._buffers.keys() - self._waiting
+            readable = self._buffers.keys() - self._held_back
             self._consumer.resume([TopicPartition(*place) for place in readable])
 
     def _hold_back(self) -> None:
         """Read no more of partitions whose batch waits for its schema: the memory is for the others."""
         waiting = self._pipeline.waiting() & self._buffers.keys()
-        if waiting == self._waiting:
+        if waiting == self._held_back:
             return
-        self._consumer.pause([TopicPartition(*place) for place in waiting - self._waiting])
+        self._consumer.pause([TopicPartition(*place) for place in waiting - self._held_back])
         if not self._paused:
-            again = (self._waiting - waiting) & self._buffers.keys()
+            again = (self._held_back - waiting) & self._buffers.keys()
             self._consumer.resume([TopicPartition(*place) for place in again])
-        self._waiting = waiting
+        self._held_back = waiting
 
     # Stopping
 

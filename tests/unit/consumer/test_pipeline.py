@@ -218,21 +218,23 @@ def test_a_batch_whose_schema_is_away_leaves_its_encoder_to_others(
     steps: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loader.consumer.pipeline._PAUSE", 3600)
-    steps.failures["prepare", 0] = [Unreachable("the registry is away")]
+    away = {("t", partition): 100 * partition for partition in range(1, 4)}
     patient = Pipeline(steps, patience=3600)
-    for place, end in ((("t", 0), 0), (("t", 1), 20)):
-        patient.begin(place, end)
-    patient.submit(batch(0))
-    while not patient.waiting():
+    for (_, partition), first in away.items():
+        steps.failures["prepare", first] = [Unreachable("the registry is away")]
+        patient.begin(("t", partition), first)
+        patient.submit(batch(first, partition))
+    while patient.waiting() != away.keys():
         patient.wait(0.01)
-    assert patient.waiting() == {("t", 0)}
-    assert not patient.takes(("t", 0))
+    assert not any(map(patient.takes, away))
+    # More of them wait than may wait for an encoder.
     assert patient.has_room()
-    patient.submit(batch(20, partition=1))
-    assert [written.record.partition for written in ended(patient, 1)] == [1]
-    assert patient.held() == 100
-    # Its messages are read again by whoever gets the partition; nothing waits for the schema.
-    patient.drop([("t", 0)], 0.0)
+    patient.begin(("t", 0), 20)
+    patient.submit(batch(20))
+    assert [written.record.partition for written in ended(patient, 1)] == [0]
+    assert patient.held() == 300
+    # Their messages are read again by whoever gets the partitions; nothing waits for the schema.
+    patient.drop(away, 0.0)
     assert patient.waiting() == set()
     assert len(patient) == 0
     patient.close()
