@@ -1,4 +1,4 @@
-"""Messages where the Kafka client's C library keeps them, copied into arrays without an object a message.
+"""Messages where the Kafka client's C library keeps them, copied to where they are wanted, once.
 
 A message is an ``rd_kafka_message_t`` (librdkafka, rdkafka.h: public), of which only the address comes
 here. Compiled code follows the addresses, without the GIL.
@@ -17,8 +17,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from loader.codec.compiled import compiled, inner
-from loader.codec.primitives import LINE, MOST_AHEAD, PADDING, prefetched
-from loader.codec.spans import Messages, bounds_of
+from loader.codec.primitives import LINE, MOST_AHEAD, prefetched
+from loader.codec.spans import Bytes, Mask
 
 Addresses = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
@@ -50,7 +50,7 @@ class Functions:
 
 
 class Scanned:
-    """What is known of some messages before they are copied; an entry each.
+    """What is known of some messages, which are copied later.
 
     Args:
         addresses: where they are; they have to stay there until they are released.
@@ -63,53 +63,91 @@ class Scanned:
         offsets: their offsets.
         arrival_ms: Kafka's time, milliseconds; -1 where there is none.
         with_headers: whether they have some.
+        released: whether they are gone.
     """
 
     def __init__(self, addresses: Addresses, functions: Functions) -> None:
         count = len(addresses)
         self._addresses = addresses
         self._functions = functions
-        (
-            self.errors,
-            self.partitions,
-            self.offsets,
-            self.arrival_ms,
-            self._sizes,
-            self._key_sizes,
-        ) = np.empty((6, count), np.int64)
+        self.errors, self.partitions, self.offsets, self.arrival_ms = np.empty((4, count), np.int64)
+        self._bounds = np.zeros((2, count + 1), np.int64)
+        self._nulls = np.empty((2, count), np.bool_)
         self.topics = np.empty(count, np.uint64)
         self.with_headers = np.empty(count, np.bool_)
+        self.released = False
         scratch = np.zeros(2, np.uint64)
         _scan(
             addresses, np.uint64(functions.timestamp), np.uint64(functions.headers),
             np.uint64(scratch.ctypes.data), self.errors, self.topics, self.partitions, self.offsets,
-            self.arrival_ms, self._sizes, self._key_sizes, self.with_headers,
+            self.arrival_ms, self._bounds, self._nulls, self.with_headers,
         )  # fmt: skip
+        self._has_nulls = [bool(nulls.any()) for nulls in self._nulls]
 
-    def copied(self, start: int, stop: int) -> tuple[Messages, Messages]:
-        """Values and keys of some of them.
+    def values(self, start: int, stop: int) -> ClientValues:
+        """Values of some of them."""
+        return self._some(0, _VALUE, start, stop)
 
-        Raises:
-            ValueError: they hold 1 GiB or more.
-        """
-        some = self._addresses[start:stop]
-        values, keys = self._sizes[start:stop], self._key_sizes[start:stop]
-        return _joined(some, values, _VALUE), _joined(some, keys, _KEY)
+    def keys(self, start: int, stop: int) -> ClientValues:
+        """Keys of some of them."""
+        return self._some(1, _KEY, start, stop)
+
+    def _some(self, which: int, field: np.uint64, start: int, stop: int) -> ClientValues:
+        nulls = self._nulls[which, start:stop] if self._has_nulls[which] else None
+        bounds = self._bounds[which, start : stop + 1]
+        return ClientValues(self, self._addresses[start:stop], field, bounds, nulls)
 
     def release(self) -> None:
-        """Give them back to the library; nothing may be copied afterwards."""
-        _release(self._addresses, np.uint64(self._functions.destroy))
+        """Give them back to the library; nothing can be copied afterwards."""
+        if not self.released:
+            self.released = True
+            _release(self._addresses, np.uint64(self._functions.destroy))
 
 
-def _joined(addresses: Addresses, sizes: Int64s, field: np.uint64) -> Messages:
-    nulls = sizes < 0
-    bounds = bounds_of(np.maximum(sizes, 0))
-    source = np.empty(int(bounds[-1]) + PADDING, np.uint8)
-    source[bounds[-1] :] = 0
-    _copy(addresses, field, np.uint64(source.ctypes.data), bounds)
-    # Compiled code is made for one kind of array: that of `Messages.join`.
-    source.flags.writeable = False
-    return Messages(source, bounds, nulls if nulls.any() else None)
+@dataclass(frozen=True, slots=True)
+class ClientValues:
+    """Values (or keys) that are still in the library's memory (see :class:`~loader.codec.joining.Values`).
+
+    Attributes:
+        scanned: what they belong to.
+        addresses: of their messages.
+        field: which of a message's fields they are.
+        bounds: int64, one more than values; where they would stand if all that was scanned were joined.
+        nulls: which are null; None where none is.
+    """
+
+    scanned: Scanned
+    addresses: Addresses
+    field: np.uint64
+    bounds: Int64s
+    nulls: Mask | None
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return int(self.bounds[-1] - self.bounds[0])
+
+    def slice(self, start: int, stop: int) -> ClientValues:
+        """Some of them."""
+        nulls = None if self.nulls is None else self.nulls[start:stop]
+        bounds = self.bounds[start : stop + 1]
+        return ClientValues(self.scanned, self.addresses[start:stop], self.field, bounds, nulls)
+
+    def copy_to(self, target: Bytes) -> None:
+        """Copy them to the beginning of ``target``, one after the other.
+
+        Raises:
+            ValueError: they were released, or there is no room for them.
+        """
+        if self.scanned.released:
+            raise ValueError("these messages were given back to the Kafka client")
+        if self.size > len(target):
+            raise ValueError(f"{self.size} bytes do not fit into {len(target)}")
+        start = target.ctypes.data - int(self.bounds[0])
+        _copy(self.addresses, self.field, np.uint64(start), self.bounds)
 
 
 def _pointer(builder: Any, address: Any, bits: int) -> Any:
@@ -198,7 +236,7 @@ def _size(message: Any, field: Any) -> int:
 @compiled
 def _scan(
     addresses: Any, timestamp: Any, headers: Any, scratch: Any, errors: Any, topics: Any,
-    partitions: Any, offsets: Any, arrival: Any, sizes: Any, key_sizes: Any, with_headers: Any,
+    partitions: Any, offsets: Any, arrival: Any, bounds: Any, nulls: Any, with_headers: Any,
 ) -> None:  # fmt: skip
     count = len(addresses)
     for place in range(count):
@@ -214,8 +252,10 @@ def _scan(
         topics[place] = _word(message + _TOPIC)
         partitions[place] = _int(message + _PARTITION)
         offsets[place] = np.int64(_word(message + _OFFSET))
-        sizes[place] = _size(message, _VALUE)
-        key_sizes[place] = _size(message, _KEY)
+        size, key_size = _size(message, _VALUE), _size(message, _KEY)
+        nulls[0, place], nulls[1, place] = size < 0, key_size < 0
+        bounds[0, place + 1] = bounds[0, place] + max(size, 0)
+        bounds[1, place + 1] = bounds[1, place] + max(key_size, 0)
         arrival[place] = _call_long(timestamp, message, scratch)
         with_headers[place] = _call_int(headers, message, scratch + np.uint64(8)) == 0
 

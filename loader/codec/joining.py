@@ -8,18 +8,48 @@ from __future__ import annotations
 
 import mmap
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from loader.codec.primitives import PADDING
-from loader.codec.spans import MAX_BYTES, Messages
+from loader.codec.spans import MAX_BYTES, Bytes, Mask, Messages
 
 #: Bytes to begin with.
 _FIRST: Final = 1 << 20
 #: From so many bytes on the kernel is asked for pages of 2 MiB: to be given a page of 4 KiB, zeroed, costs
 #: more than to fill it (0.9 us a message of 782 bytes instead of 0.3).
 _HUGE: Final = 4 << 20
+
+
+class Values(Protocol):
+    """Values (or keys) of messages, wherever they stand."""
+
+    @property
+    def bounds(self) -> npt.NDArray[np.int64]:
+        """One more than values: value ``i`` has ``bounds[i + 1] - bounds[i]`` bytes."""
+        ...
+
+    @property
+    def nulls(self) -> Mask | None:
+        """Which are null, and have no bytes; None where none is."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Some of them; nothing is copied."""
+        ...
+
+    def copy_to(self, target: Bytes) -> None:
+        """Copy them to the beginning of ``target``, one after the other."""
+        ...
 
 
 class Joining:
@@ -30,7 +60,7 @@ class Joining:
         self._parts: list[Messages] = []
         self.size = 0
 
-    def add(self, values: Messages) -> None:
+    def add(self, values: Values) -> None:
         """Copy values behind those that are here.
 
         Raises:
@@ -38,12 +68,13 @@ class Joining:
         """
         if self.size + values.size > MAX_BYTES // 2:
             raise ValueError(f"a batch of {self.size + values.size} bytes cannot be decoded")
-        memory = self._room(self.size + values.size + PADDING)
-        start, end = int(values.bounds[0]), int(values.bounds[-1])
-        memory[self.size : self.size + values.size] = values.source[start:end].data
+        size, bounds = values.size, values.bounds
+        memory = self._room(self.size + size + PADDING)
+        values.copy_to(np.frombuffer(memory, np.uint8, size, self.size))
         # Where they stand now; their own bytes are not needed any more.
-        self._parts.append(Messages(_NOTHING, values.bounds + (self.size - start), values.nulls))
-        self.size += values.size
+        moved = bounds + (self.size - int(bounds[0]))
+        self._parts.append(Messages(_NOTHING, moved, values.nulls))
+        self.size += size
 
     def take(self) -> Messages:
         """All values; nothing is here afterwards."""

@@ -69,6 +69,10 @@ class Messages:
         nulls = None if self.nulls is None else self.nulls[start:stop]
         return Messages(self.source, self.bounds[start : stop + 1], nulls)
 
+    def copy_to(self, target: Bytes) -> None:
+        """Copy them to the beginning of ``target``, one after the other."""
+        target[: self.size] = self.source[self.bounds[0] : self.bounds[-1]]
+
     @classmethod
     def join(cls, values: Sequence[bytes | None]) -> Messages:
         """Join values.

@@ -40,5 +40,5 @@ def _warm_up(contract: ContractName, written: FormatName) -> None:
     # As the consumer takes it: not in the messages' own order.
     decoded.take(decoded.positions)
     nothing = Scanned(np.empty(0, np.uint64), Functions(0, 0, 0))
-    nothing.copied(0, 0)
+    nothing.values(0, 0).copy_to(np.empty(0, np.uint8))
     nothing.release()

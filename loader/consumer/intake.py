@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from loader import config
 from loader.consumer.batches import Buffer
@@ -46,7 +47,7 @@ class Intake:
 
     def take(
         self,
-        runs: Sequence[tuple[Place, Run]],
+        runs: Sequence[tuple[Place, Run[Any]]],
         ends: Sequence[tuple[Place, int]],
         *,
         epoch: int,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from loader.codec.contract import Decoded, Rejected
+from loader.codec.spans import Messages
 from loader.consumer.batches import Batch
 from loader.consumer.runs import Run
 from loader.kafka.dead_letters import DeadLetter
@@ -51,7 +52,7 @@ class Lineage:
         return pa.RecordBatch.from_arrays([*rows.columns, *lineage], schema=raw_schema(rows.schema))
 
 
-def letter(batch: Batch, run: Run, refused: Rejected) -> DeadLetter:
+def letter(batch: Batch, run: Run[Messages], refused: Rejected) -> DeadLetter:
     """The dead letter of a refused message of a batch, whose messages are in ``run``."""
     place = refused.position
     return DeadLetter(

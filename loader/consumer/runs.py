@@ -1,25 +1,28 @@
-"""What was polled, out of the client's objects at once: a few arrays instead of an object a message."""
+"""What was polled: a few arrays instead of an object a message."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from confluent_kafka import Message
 
-from loader.codec.joining import Joining
+from loader.codec.joining import Joining, Values
 from loader.codec.spans import Messages
 
 Header = tuple[str, bytes | None]
+V = TypeVar("V", bound=Values)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(Generic[V]):
     """Messages of one partition, in the order of their offsets.
+
+    ``Run[Messages]`` has their bytes; of what was just polled they may still be the Kafka client's.
 
     Attributes:
         offsets: int64, of each message.
@@ -31,8 +34,8 @@ class Run:
 
     offsets: npt.NDArray[np.int64]
     arrival_ms: npt.NDArray[np.int64]
-    values: Messages
-    keys: Messages
+    values: V
+    keys: V
     headers: Mapping[int, Sequence[Header]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -45,8 +48,8 @@ class Run:
         return self.values.size + self.keys.size + arrays + _size(self.headers)
 
     @classmethod
-    def of(cls, messages: Sequence[Message]) -> Run:
-        """Take messages over from the client."""
+    def of(cls, messages: Sequence[Message]) -> Run[Messages]:
+        """Take messages over from the client's objects."""
         count = len(messages)
         arrived = map(itemgetter(1), map(Message.timestamp, messages))
         headers = list(map(Message.headers, messages))
@@ -57,7 +60,7 @@ class Run:
                 for place, given in enumerate(headers)
                 if given
             }
-        return cls(
+        return Run(
             offsets=np.fromiter(map(Message.offset, messages), np.int64, count),
             arrival_ms=np.fromiter(arrived, np.int64, count),
             values=Messages.join(cast("list[bytes | None]", list(map(Message.value, messages)))),
@@ -65,7 +68,7 @@ class Run:
             headers=found,
         )
 
-    def slice(self, start: int, stop: int) -> Run:
+    def slice(self, start: int, stop: int) -> Run[V]:
         """Some of the messages; what they hold is shared."""
         return Run(
             self.offsets[start:stop],
@@ -77,7 +80,7 @@ class Run:
 
 
 class Collected:
-    """Messages of one partition as they come; nothing is copied when they are taken.
+    """Messages of one partition as they come, copied once: nothing is copied when they are taken.
 
     Attributes:
         rows: how many there are.
@@ -113,7 +116,7 @@ class Collected:
         """Kafka's time of the first message; -1 if there is none."""
         return int(self._arrival[0][0]) if self._arrival else -1
 
-    def add(self, run: Run) -> None:
+    def add(self, run: Run[V]) -> None:
         """Take the next messages; at least one.
 
         Raises:
@@ -127,7 +130,7 @@ class Collected:
         self.rows += len(run)
         self.weight += run.weight
 
-    def take(self) -> Run:
+    def take(self) -> Run[Messages]:
         """All messages."""
         return Run(
             offsets=np.concatenate(self._offsets or [_NONE]),

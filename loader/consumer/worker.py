@@ -168,11 +168,14 @@ class Worker:
             polled = self._polling.poll(_POLL_SECONDS)
         except KafkaException as error:
             raise explain(error.args[0], self._settings.kafka, "consume") from None
-        failure = self._assignment.failure or self._vigil.fault
-        if failure:
-            raise failure
-        ends = [end for told in polled.told for end in self._on_told(told)]
-        again = self._intake.take(polled.runs, ends, epoch=epoch, now=time.monotonic())
+        try:
+            failure = self._assignment.failure or self._vigil.fault
+            if failure:
+                raise failure
+            ends = [end for told in polled.told for end in self._on_told(told)]
+            again = self._intake.take(polled.runs, ends, epoch=epoch, now=time.monotonic())
+        finally:
+            polled.release()
         for place in again:
             log.debug("reading again", topic=place[0], partition=place[1])
             self._seek(self._buffers[place], self._buffers[place].first)

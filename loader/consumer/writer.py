@@ -30,6 +30,7 @@ import numpy as np
 import pyarrow as pa
 
 from loader.codec.contract import Decoded, Decoder, Rejected
+from loader.codec.spans import Messages
 from loader.consumer.batches import Batch
 from loader.consumer.effects import Effect, Effects
 from loader.consumer.limits import RefusalLimits
@@ -223,7 +224,7 @@ class BatchWriter:
         with self._steps.timed("upload"), self._effects.doing(Effect.PUT_DATA):
             self._store.put(key, body.to_pybytes())
 
-    def _record(self, batch: Batch, decoded: Decoded, run: Run) -> CommitRecord:
+    def _record(self, batch: Batch, decoded: Decoded, run: Run[Messages]) -> CommitRecord:
         """The batch's record but for its files and the time of its creation."""
         came = run.arrival_ms
         arrival = (int(came.min()), int(came.max())) if len(came) else (-1, -1)

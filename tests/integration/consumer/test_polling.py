@@ -14,9 +14,17 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from loader.codec.spans import Messages
 from loader.config import Settings
-from loader.consumer.polling import DirectPolling, ObjectPolling, Polling, open_polling
+from loader.consumer.polling import (
+    DirectPolling,
+    ObjectPolling,
+    Polling,
+    Told,
+    open_polling,
+)
 from loader.consumer.progress import Place
+from loader.consumer.runs import Collected, Run
 from loader.kafka import native
 from loader.kafka.clients import consumer_settings
 from loader.kafka.native import open_queue
@@ -90,13 +98,27 @@ def assign(opened: Opened, places: list[Place], offset: int = 0) -> None:
     consumer.assign([TopicPartition(*place, offset) for place in places])
 
 
+def poll(
+    opened: Opened, timeout: float = 0.1
+) -> tuple[list[tuple[Place, Run[Messages]]], list[Told]]:
+    """What one poll gives, copied."""
+    polled = opened[1].poll(timeout)
+    runs = []
+    for place, run in polled.runs:
+        held = Collected()
+        held.add(run)
+        runs.append((place, held.take()))
+    polled.release()
+    return runs, polled.told
+
+
 def read(opened: Opened, count: int) -> tuple[dict[Place, list[Row]], dict[Place, int]]:
     """Rows by partition, until ``count`` partitions have ended, and where they ended."""
     rows: dict[Place, list[Row]] = defaultdict(list)
     ends: dict[Place, int] = {}
     while len(ends) < count:
-        polled = opened[1].poll(0.1)
-        for place, run in polled.runs:
+        runs, all_told = poll(opened)
+        for place, run in runs:
             rows[place] += [
                 (
                     int(run.offsets[n]),
@@ -107,7 +129,7 @@ def read(opened: Opened, count: int) -> tuple[dict[Place, list[Row]], dict[Place
                 )
                 for n in range(len(run))
             ]
-        for told in polled.told:
+        for told in all_told:
             assert told.error.code() == KafkaError._PARTITION_EOF, told.error
             ends.setdefault(told.place, told.offset)
             offsets = [row[0] for row in rows[told.place]]
@@ -147,7 +169,7 @@ def test_an_offset_that_is_not_there(topics: list[str], opened: Open, way: type[
     assign(each, [place], 10_000_000)
     told = None
     while told is None:
-        told = next(iter(each[1].poll(0.1).told), None)
+        told = next(iter(poll(each)[1]), None)
     assert (told.place, told.error.code()) == (place, KafkaError._AUTO_OFFSET_RESET)
     assert "out of range" in told.error.str()
 
@@ -159,11 +181,11 @@ def test_after_a_seek_nothing_of_before_it_comes(
     place = (topics[1], 2)
     each = opened(way)
     assign(each, [place])
-    while not (first := each[1].poll(0.1).runs):
+    while not (first := poll(each)[0]):
         pass
-    consumer, polling = each
+    consumer, _ = each
     consumer.pause([TopicPartition(*place)])
-    assert not polling.poll(0.0).runs
+    assert not poll(each, 0.0)[0]
     consumer.seek(TopicPartition(*place, 0))
     consumer.resume([TopicPartition(*place)])
     rows, _ = read(each, 1)
@@ -178,7 +200,7 @@ def test_a_partition_that_goes_takes_what_was_fetched_of_it_along(
     places = places_of(topics)
     each = opened(way)
     assign(each, places)
-    while not each[1].poll(0.1).runs:
+    while not poll(each)[0]:
         pass
     assign(each, places[:1], 0)
     rows, ends = read(each, 1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.codec.client_memory import Functions, Scanned
+from loader.codec.joining import Joining
 from loader.codec.spans import Messages
 
 CONTENT = st.none() | st.binary(max_size=300)
@@ -91,15 +93,36 @@ def test_it_reads_what_is_there_and_gives_all_of_it_back(
     assert set(scanned.topics.tolist()) <= {77}
     start = data.draw(st.integers(0, len(rows)))
     stop = data.draw(st.integers(start, len(rows)))
-    values, keys = scanned.copied(start, stop)
+    cut = data.draw(st.integers(0, stop - start))
+    both = scanned.values(start, stop), scanned.keys(start, stop)
+    joined = []
+    for values in both:
+        joining = Joining()
+        joining.add(Messages.join([b"before"]))
+        joining.add(values.slice(0, cut))
+        joining.add(values.slice(cut, len(values)))
+        joined.append(joining.take())
     assert not library.destroyed
     scanned.release()
+    scanned.release()
     assert library.destroyed == addresses.tolist()
-    for copied, column in ((values, 0), (keys, 1)):
-        wanted = Messages.join([row[column] for row in rows[start:stop]])  # type: ignore[misc]
+    for copied, column in zip(joined, (0, 1), strict=True):
+        wanted = Messages.join([b"before", *(row[column] for row in rows[start:stop])])  # type: ignore[list-item]
         assert copied.bounds.tolist() == wanted.bounds.tolist()
         assert copied.source.tobytes() == wanted.source.tobytes()
-        assert not copied.source.flags.writeable
-        nulls = [each if each is None else each.tolist() for each in (copied.nulls, wanted.nulls)]
+        nulls = [[] if each is None else each.tolist() for each in (copied.nulls, wanted.nulls)]
         # Where nothing is null, an array that says so is the same as none.
-        assert nulls[0] == (nulls[1] if nulls[1] and any(nulls[1]) else None)
+        assert any(nulls[0]) == any(nulls[1])
+        assert not any(nulls[0]) or nulls[0] == nulls[1]
+
+
+def test_nothing_is_copied_where_there_is_no_room_or_after_they_were_given_back() -> None:
+    library = Library()
+    addresses = np.array([library.add(b"value", b"key", 1, False, 0)], np.uint64)
+    scanned = Scanned(addresses, library.functions)
+    values = scanned.values(0, 1)
+    with pytest.raises(ValueError, match="5 bytes do not fit into 4"):
+        values.copy_to(np.empty(4, np.uint8))
+    scanned.release()
+    with pytest.raises(ValueError, match="given back"):
+        values.copy_to(np.empty(5, np.uint8))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 
 from loader import config
+from loader.codec.spans import Messages
 from loader.consumer.batches import Batch, Buffer
 from loader.consumer.runs import Run
 
@@ -31,7 +32,7 @@ def rows(batch: Batch) -> int:
     return len(offsets(batch))
 
 
-def run(*messages: Message) -> Run:
+def run(*messages: Message) -> Run[Messages]:
     return Run.of(messages)
 
 

@@ -6,6 +6,7 @@ from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loader.codec.spans import Messages
 from loader.consumer.runs import Collected, Run
 
 Header = tuple[str, str | bytes | None]
@@ -16,7 +17,7 @@ HEADERS = st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size
 ROWS = st.lists(st.tuples(BYTES, BYTES, HEADERS), max_size=12)
 
 
-def polled(rows: list[Row], first: int = 0) -> Run:
+def polled(rows: list[Row], first: int = 0) -> Run[Messages]:
     return Run.of(
         [
             Message(
@@ -33,7 +34,7 @@ def polled(rows: list[Row], first: int = 0) -> Run:
     )
 
 
-def rows_of(run: Run) -> list[Row]:
+def rows_of(run: Run[Messages]) -> list[Row]:
     return [
         (run.keys.value(place), run.values.value(place), list(run.headers.get(place, ())))
         for place in range(len(run))
