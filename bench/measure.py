@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from typing import Final
 import psutil
 
 _STRIDE_SECONDS = 0.05
+#: To find the tree's processes all of the system's are read: 4 % of two cores at every sample.
+_LOOK_SECONDS = 0.5
 _ASK_SECONDS = 0.2
 _GRACE_SECONDS = 20.0
 
@@ -174,12 +177,16 @@ class Tree:
         return sum(self._cpu.values())
 
     def _sample(self) -> None:
+        processes: list[psutil.Process] = []
+        looked = -math.inf
         while not self._done.wait(_STRIDE_SECONDS):
             resident: dict[int, int] = {}
-            try:
-                processes = [self._process, *self._process.children(recursive=True)]
-            except psutil.Error:
-                continue
+            if time.monotonic() - looked >= _LOOK_SECONDS:
+                looked = time.monotonic()
+                try:
+                    processes = [self._process, *self._process.children(recursive=True)]
+                except psutil.Error:
+                    continue
             for process in processes:
                 with contextlib.suppress(psutil.Error), process.oneshot():
                     resident[process.pid] = process.memory_info().rss

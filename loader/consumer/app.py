@@ -47,6 +47,7 @@ def run(
     observer: Observer | None = None,
     effects: Effects | None = None,
     fold_records: int = FOLD_RECORDS,
+    ready: Callable[[], None] = lambda: None,
 ) -> Progress:
     """Consume events and user updates into the lake.
 
@@ -61,6 +62,7 @@ def run(
         observer: is told what happens.
         effects: told of each effect.
         fold_records: records of a chain that make a checkpoint.
+        ready: called when it could join the group; it does when that returns.
 
     Raises:
         UsageError: the lake is not configured as it stands.
@@ -128,8 +130,9 @@ def run(
     )
     try:
         # A member that compiles first would keep the whole group waiting for its first batch.
-        for ready in warming:
-            ready.result()
+        for warmed in warming:
+            warmed.result()
+        ready()
         with vigil:
             return worker.run(target)
     finally:

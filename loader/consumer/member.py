@@ -29,6 +29,7 @@ def run_member(
     send: Callable[[Report], None],
     target: Target | None = None,
     until_caught_up: bool = False,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Run worker number ``worker`` until ``stop``, or to the end of a bounded run.
 
@@ -39,6 +40,7 @@ def run_member(
         send: takes its reports, from a thread of their own; the last one before this returns.
         target: where a bounded run ends.
         until_caught_up: take the target from Kafka.
+        ready: called when it could join the group; it does when that returns.
 
     Raises:
         LoaderError: see :func:`loader.consumer.app.run`; or its memory stayed above its limit.
@@ -56,6 +58,7 @@ def run_member(
             stop=stop,
             on_progress=reporter.progressed,
             observer=observer,
+            ready=ready,
         )
         reporter.progressed(done)
     if reporter.failure is not None:

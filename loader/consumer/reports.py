@@ -1,8 +1,9 @@
 """What a supervisor and its workers say to each other: JSON lines, one object a line.
 
 The supervisor writes one :class:`Start` to the worker's standard input and keeps it open: its end tells
-the worker that the supervisor is gone. The worker writes :class:`Report` lines to a pipe of its own,
-and an :class:`End` when it ends on purpose. Secrets travel here, and nowhere else: not in arguments,
+the worker that the supervisor is gone. The worker writes to a pipe of its own: :class:`Ready` before it
+joins the group, which it does when the supervisor has written ``GO``; :class:`Report` lines; and an
+:class:`End` when it ends on purpose. Secrets travel here, and nowhere else: not in arguments,
 not in the environment, not on disk.
 """
 
@@ -10,13 +11,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr
 
 from loader import config
 from loader.consumer.progress import Place, Progress, Target
 from loader.metrics import Snapshot
+
+#: What lets a worker join its group.
+GO: Final = b"go\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,15 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker could join its group now."""
+
+    def encode(self) -> bytes:
+        """As one line."""
+        return _line({"ready": True})
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Why a worker ends.
 
@@ -112,16 +125,18 @@ class End:
         return _line({"end": asdict(self)})
 
 
-def decode(line: bytes) -> Report | End:
+def decode(line: bytes) -> Ready | Report | End:
     """What a worker wrote.
 
     Raises:
-        ValueError: the line is neither, as the last one of a killed worker may be.
+        ValueError: the line is none of them, as the last one of a killed worker may be.
     """
     document = json.loads(line)
     try:
         if "end" in document:
             return End(**document["end"])
+        if "ready" in document:
+            return Ready()
         report = document["report"]
         report["progress"] = Progress(**report["progress"])
         report["reached"] = tuple((topic, partition) for topic, partition in report["reached"])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from loader.consumer import reports
 from loader.consumer.overview import Overview
-from loader.consumer.reports import End, Report
+from loader.consumer.reports import GO, End, Ready, Report
 from loader.consumer.restarts import Policy, Restarts
 from loader.errors import LoaderError, NeedsOperator, Unreachable, UsageError
 from loader.logs import log
@@ -27,6 +27,10 @@ from loader.logs import log
 _LONGEST_LINE = 64 << 20
 #: Seconds that a dead worker's pipe may stay open, should somebody have inherited it.
 _LAST_WORDS = 5.0
+#: Seconds that the first worker that is ready waits for the others. Workers that join their group together
+#: are given their partitions once; one that joins later takes some from the others, which then write what
+#: they have and ask the lake anew (as Kafka's own group.initial.rebalance.delay.ms, 3 s).
+_TOGETHER = 3.0
 #: Seconds between two lines about partitions that none of the workers reads.
 _REMIND = 30.0
 
@@ -99,6 +103,8 @@ class Supervisor:
         self._processes: dict[int, Process] = {}
         self._error: LoaderError | None = None
         self._stopping = asyncio.Event()
+        self._ready: set[int] = set()
+        self._together = asyncio.Event()
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT, the end of a bounded run, or what only a person can mend.
@@ -180,7 +186,7 @@ class Supervisor:
         log.info("worker started", worker=worker, pid=process.pid)
         if self._stopping.is_set():
             _signal(process, signal.SIGTERM)
-        listening = asyncio.create_task(self._listen(worker, ours))
+        listening = asyncio.create_task(self._listen(worker, ours, process))
         await self._tell(process, self._start(worker))
         status = await process.wait()
         del self._processes[worker]
@@ -198,7 +204,17 @@ class Supervisor:
             process.stdin.write(line)
             await process.stdin.drain()
 
-    async def _listen(self, worker: int, descriptor: int) -> End | None:
+    async def _let_join(self, worker: int, process: Process) -> None:
+        """Let a worker join its group: with the others, or after them."""
+        self._ready.add(worker)
+        if len(self._ready) == self._workers:
+            self._together.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._together.wait(), _TOGETHER)
+        self._together.set()
+        await self._tell(process, GO)
+
+    async def _listen(self, worker: int, descriptor: int, process: Process) -> End | None:
         """Take reports until the pipe ends; returns the worker's last words."""
         reader = asyncio.StreamReader(limit=_LONGEST_LINE)
         loop = asyncio.get_running_loop()
@@ -206,6 +222,7 @@ class Supervisor:
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
         )
         said = None
+        joining: asyncio.Task[None] | None = None
         try:
             async for line in reader:
                 try:
@@ -215,9 +232,13 @@ class Supervisor:
                     continue
                 if isinstance(message, Report):
                     self._take(worker, message)
+                elif isinstance(message, Ready):
+                    joining = asyncio.create_task(self._let_join(worker, process))
                 else:
                     said = message
         finally:
+            if joining is not None:
+                joining.cancel()
             transport.close()
         return said
 

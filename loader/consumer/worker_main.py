@@ -13,10 +13,13 @@ import threading
 
 from loader import logs
 from loader.consumer.memory_limit import MemoryExceeded
-from loader.consumer.reports import End, Report, Start
+from loader.consumer.reports import End, Ready, Report, Start
 from loader.consumer.signals import stop_on_signals
 from loader.errors import LoaderError
 from loader.logs import log
+
+#: Seconds between two looks whether a worker that waits to join is to stop.
+_LOOK = 0.05
 
 
 def main(descriptor: int) -> int:
@@ -40,16 +43,29 @@ def _run(descriptor: int) -> int:
     start = Start.decode(line)
     logs.configure(verbose=start.verbose, json=start.json_logs, context={"worker": start.worker})
     timeout = start.settings.consumer.stop_timeout
+    go = threading.Event()
     threading.Thread(
-        target=follow_supervisor, args=(stop, timeout), name="supervisor", daemon=True
+        target=follow_supervisor, args=(stop, go, timeout), name="supervisor", daemon=True
     ).start()
     pipe = _Pipe(descriptor, stop)
+
+    def ready() -> None:
+        pipe.write(Ready().encode())
+        # A signal sets `stop` alone.
+        while not stop.is_set() and not go.wait(_LOOK):
+            pass
+
     try:
         # The heavy libraries come last: whoever is told to stop by now has nothing to let go of.
         from loader.consumer.member import run_member  # noqa: PLC0415
 
         run_member(
-            start.settings, worker=start.worker, stop=stop, send=pipe.report, target=start.target
+            start.settings,
+            worker=start.worker,
+            stop=stop,
+            send=pipe.report,
+            target=start.target,
+            ready=ready,
         )
     except LoaderError as error:
         memory = isinstance(error, MemoryExceeded)
@@ -74,11 +90,11 @@ def _first_line() -> bytes:
     return line
 
 
-def follow_supervisor(stop: threading.Event, timeout: float) -> None:
-    """Stop when standard input ends; and end for good if that takes longer than it may."""
+def follow_supervisor(stop: threading.Event, go: threading.Event, timeout: float) -> None:
+    """Set ``go`` when told to; stop when standard input ends, and end for good if that takes too long."""
     # Not through sys.stdin: the interpreter could not end while this thread waits inside of it.
     while os.read(0, 1 << 16):
-        pass
+        go.set()
     if not stop.is_set():
         log.warning("the supervisor is gone, stopping")
     stop.set()

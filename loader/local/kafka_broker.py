@@ -234,7 +234,8 @@ class KafkaFromJars:
             "transaction.state.log.num.partitions": "4",
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
-            "group.initial.rebalance.delay.ms": "0",
+            # Members that start together are given their partitions once (3 s by Kafka's default).
+            "group.initial.rebalance.delay.ms": "100",
             # Lets a test see a killed member's partitions move within a second or two.
             "group.min.session.timeout.ms": "500",
             "group.consumer.min.session.timeout.ms": "500",

@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from loader.consumer.signals import stop_on_signals
@@ -61,11 +63,12 @@ def main(folder: Path, behaviour: str, worker: int, descriptor: int) -> int:
         case ["echo"]:
             (folder / "told").write_bytes(first)
             report(joined=True)
-        case ["follows"]:
-            follow(stop, 60.0)
+        case ["joins" | "late" as how]:
+            # The second one is not ready before the first is, or before that one has joined.
+            join(folder, worker, "0.ready" if how == "joins" else "0.joined", say)
             report(joined=True)
-        case ["hangs"]:
-            follow(threading.Event(), 0.1)
+        case ["follows" | "hangs" as how]:
+            follow(*(stop, 60.0) if how == "follows" else (threading.Event(), 0.1))
             report(joined=True)
         case _:
             report(joined=True)
@@ -74,11 +77,23 @@ def main(folder: Path, behaviour: str, worker: int, descriptor: int) -> int:
     return 0
 
 
+def join(folder: Path, worker: int, first: str, say: Callable[[object], None]) -> None:
+    """Ask to join, the second worker after the first; leaves the times of being ready and of joining."""
+    while worker == 1 and not (folder / first).exists():
+        time.sleep(0.01)
+    (folder / f"{worker}.ready").write_text(str(time.monotonic()))
+    say({"ready": True})
+    if os.read(0, 100) == b"go\n":
+        (folder / f"{worker}.joined").write_text(str(time.monotonic()))
+
+
 def follow(stop: threading.Event, timeout: float) -> None:
     """As a real worker does."""
     from loader.consumer.worker_main import follow_supervisor
 
-    threading.Thread(target=follow_supervisor, args=(stop, timeout), daemon=True).start()
+    threading.Thread(
+        target=follow_supervisor, args=(stop, threading.Event(), timeout), daemon=True
+    ).start()
 
 
 if __name__ == "__main__":

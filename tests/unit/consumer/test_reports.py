@@ -11,7 +11,7 @@ from loader import metrics
 from loader.config import load
 from loader.consumer import reports
 from loader.consumer.progress import Progress, Target
-from loader.consumer.reports import End, Report, Start
+from loader.consumer.reports import End, Ready, Report, Start
 from loader.metrics import Samples
 from tests.support.fake_worker import REPORT
 
@@ -68,6 +68,7 @@ def test_a_report_arrives_as_it_was_sent() -> None:
 def test_last_words_arrive() -> None:
     end = End(5, "offsets 1 to 5 are gone", "find out", memory=False)
     assert reports.decode(end.encode()) == end
+    assert reports.decode(Ready().encode()) == Ready()
 
 
 @pytest.mark.parametrize("cut", [0, 1, 20, -2])

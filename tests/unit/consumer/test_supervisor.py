@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from loader.consumer import supervisor as supervisor_module
 from loader.consumer.overview import Overview
 from loader.consumer.progress import Target
 from loader.consumer.restarts import Policy
@@ -76,6 +77,28 @@ def test_sigterm_stops_all_and_what_they_did_is_summed(tmp_path: Path) -> None:
     assert stopped(tmp_path) == {"0", "1"}
     assert overview.progress().read == 20
     assert (lives(tmp_path, 0), lives(tmp_path, 1)) == (1, 1)
+
+
+def moment(folder: Path, name: str) -> float:
+    return float((folder / name).read_text())
+
+
+def test_workers_join_together_once_the_last_of_them_is_ready(tmp_path: Path) -> None:
+    overview = Overview(2)
+    run(tmp_path, "joins", overview, until=all_joined(overview))
+    last = moment(tmp_path, "1.ready")
+    assert moment(tmp_path, "0.joined") >= last
+    assert moment(tmp_path, "1.joined") >= last
+
+
+def test_a_worker_joins_alone_if_the_other_is_not_ready_in_time_and_who_comes_later_joins_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_TOGETHER", 0.05)
+    overview = Overview(2)
+    run(tmp_path, "late", overview, until=all_joined(overview))
+    assert moment(tmp_path, "0.joined") < moment(tmp_path, "1.ready")
+    assert moment(tmp_path, "1.joined") >= moment(tmp_path, "1.ready")
 
 
 @pytest.mark.parametrize(
