@@ -12,7 +12,10 @@ app = typer.Typer(help="The configuration: check it, show it, explain it.", no_a
 @app.command(epilog="Example: heap-loader --config prod.toml config check")
 def check() -> None:
     """Read the configuration and say whether it is right."""
-    context.settings()
+    # Imported late: the client's library takes a while, and `show` needs none.
+    from loader.kafka.clients import check_properties
+
+    check_properties(context.settings().kafka)
     typer.echo("The configuration is right.")
 
 

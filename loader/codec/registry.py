@@ -70,6 +70,8 @@ class RegistrySchemas:
         text = self._texts.get(schema_id)
         if text is not None:
             return text
+        if self._is_unknown(schema_id):
+            return None
         away = self._away
         if not self._lock.acquire(blocking=away is None):
             assert away is not None  # noqa: S101 - else the lock would have been waited for
@@ -83,8 +85,7 @@ class RegistrySchemas:
         """The same by the one thread that may ask; the lock is held."""
         if schema_id in self._texts:
             return self._texts[schema_id]
-        now = self._clock()
-        if self._unknown.get(schema_id, now) > now:
+        if self._is_unknown(schema_id):
             return None
         try:
             text = self._fetched(schema_id)
@@ -99,6 +100,11 @@ class RegistrySchemas:
             self._unknown.clear()
         self._unknown[schema_id] = self._clock() + UNKNOWN_SECONDS
         return None
+
+    def _is_unknown(self, schema_id: int) -> bool:
+        """Whether the registry said so, and not long ago."""
+        now = self._clock()
+        return self._unknown.get(schema_id, now) > now
 
     def _fetched(self, schema_id: int) -> str | None:
         try:

@@ -21,8 +21,8 @@ from loader.consumer.effects import Effect, Effects
 from loader.consumer.folder import Folder
 from loader.consumer.intake import Intake
 from loader.consumer.memory import tune_allocator
-from loader.consumer.memory_limit import water_marks
 from loader.consumer.observer import Observer, PartitionState
+from loader.consumer.pausing import Pausing
 from loader.consumer.pipeline import Pipeline
 from loader.consumer.polling import Told, open_polling
 from loader.consumer.progress import Place, Progress, Target
@@ -90,11 +90,9 @@ class Worker:
         self._on_progress = on_progress
         self._consumer: Consumer = new_consumer(settings.kafka, self._on_commit)
         self._polling = open_polling(self._consumer, direct=settings.consumer.direct)
-        self._high_water, self._low_water = water_marks(settings.consumer.memory)
         self._intake = Intake(settings.batch)
         self._buffers = self._intake.buffers
-        self._paused = False
-        self._held_back: set[Place] = set()
+        self._pausing = Pausing(self._consumer, pipeline, self._intake, settings.consumer.memory)
         self._tidied = 0.0
         self._target: Target | None = None
         self._assignment = Assignment(
@@ -105,7 +103,7 @@ class Worker:
             self._observer,
             assigning=self._polling.assigned,
             incremental=rebalances_incrementally(consumer_settings(settings.kafka)),
-            paused=lambda: self._paused,
+            paused=lambda: self._pausing.paused,
         )
         self._folder = Folder(log_, self._effects)
         self._steps = steps or Steps()
@@ -138,7 +136,7 @@ class Worker:
                     self._poll()
                 self._collect()
                 self._submit()
-                self._balance()
+                self._pausing.balance(self._collect)
             self._drain()
             self.progress.seconds = time.monotonic() - started
         finally:
@@ -160,8 +158,8 @@ class Worker:
         if self._observer.due():
             self._observer.partitions(
                 self._states(),
-                held=self._held(),
-                paused=len(self._buffers if self._paused else self._held_back),
+                held=self._pausing.held(),
+                paused=len(self._pausing),
             )
         epoch = self._intake.epoch
         try:
@@ -239,8 +237,7 @@ class Worker:
         if self._pipeline.has_room():
             due = self._intake.due(
                 now,
-                # While paused nothing comes that could fill a batch.
-                short=self._paused or self._held() >= self._high_water,
+                short=self._pausing.short(),
                 takes=self._pipeline.takes,
                 complete=self._at_end,
                 passed=lambda buffer: self._passed(buffer, now),
@@ -352,40 +349,6 @@ class Worker:
         if error is not None:
             self._observer.mirror_failed(error.name())
             log.warning("offset not mirrored to Kafka", error=error.str())
-
-    # Memory
-
-    def _held(self) -> int:
-        return self._intake.weight() + self._pipeline.held()
-
-    def _balance(self) -> None:
-        """Pause all partitions above the high-water mark, resume them below the low one."""
-        self._hold_back()
-        if self._paused:
-            self._pipeline.wait(_POLL_SECONDS)
-        held = self._held()
-        if not self._paused and held >= self._high_water and len(self._pipeline):
-            # A short wait is cheaper than a pause, which throws fetched messages away.
-            self._pipeline.wait(1.0)
-            self._collect()
-            if self._held() >= self._high_water:
-                self._paused = True
-                self._consumer.pause([TopicPartition(*place) for place in self._buffers])
-        elif self._paused and held < self._low_water:
-            self._paused = False
-            readable = self._buffers.keys() - self._held_back
-            self._consumer.resume([TopicPartition(*place) for place in readable])
-
-    def _hold_back(self) -> None:
-        """Read no more of partitions whose batch waits for its schema: the memory is for the others."""
-        waiting = self._pipeline.waiting() & self._buffers.keys()
-        if waiting == self._held_back:
-            return
-        self._consumer.pause([TopicPartition(*place) for place in waiting - self._held_back])
-        if not self._paused:
-            again = (self._held_back - waiting) & self._buffers.keys()
-            self._consumer.resume([TopicPartition(*place) for place in again])
-        self._held_back = waiting
 
     # Stopping
 

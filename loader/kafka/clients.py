@@ -299,6 +299,16 @@ def new_producer(settings: config.Kafka) -> Producer:
     return _new(Producer, producer_settings(settings))
 
 
+def check_properties(settings: config.Kafka) -> None:
+    """Have the Kafka client itself say whether the user's properties are right. Asks no broker.
+
+    Raises:
+        UsageError: it refuses one of them.
+    """
+    _new(Consumer, consumer_settings(settings)).close()
+    new_producer(settings)
+
+
 def _new(kind: Callable[[dict[str, Any]], T], properties: dict[str, Any]) -> T:
     try:
         return kind(properties)

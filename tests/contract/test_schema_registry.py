@@ -114,8 +114,10 @@ def test_away_in_mid_flight_known_ids_are_still_read(registry: SchemaRegistry) -
 def test_while_it_is_away_one_asks_and_nobody_waits_for_the_answer(
     registry: SchemaRegistry,
 ) -> None:
-    registry.status = 503
     schemas = source(registry)
+    assert schemas.writer_schema(404) is None
+    registry.asked.clear()
+    registry.status = 503
     with pytest.raises(Unreachable):
         schemas.writer_schema(5)
     assert len(registry.asked) == 2
@@ -127,6 +129,8 @@ def test_while_it_is_away_one_asks_and_nobody_waits_for_the_answer(
         # The one request under way is not answered, and this is told at once nevertheless.
         with pytest.raises(Unreachable, match="stayed away"):
             schemas.writer_schema(6)
+        # Nor does an id wait that it was known not to have before it went away.
+        assert schemas.writer_schema(404) is None
         assert not asked.done()
         registry.released.set()
         with pytest.raises(Unreachable):

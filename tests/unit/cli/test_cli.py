@@ -103,6 +103,7 @@ def test_version(tmp_path: Path) -> None:
         (("consume", "--no-such-option"), 2),
         (("--config", "missing.toml", "config", "check"), 2),
         (("--config", "bad.toml", "consume"), 2),
+        (("--config", "client.toml", "config", "check"), 2),
         (("events", "apply", "nowhere.yaml"), 2),
         (("local", "status", "--dir", "nowhere"), 2),
         (("simulate", "--events", "0"), 2),
@@ -116,13 +117,14 @@ def test_a_users_mistake_is_one_clear_line_and_exit_2(
     tmp_path: Path, arguments: tuple[str, ...], code: int
 ) -> None:
     (tmp_path / "bad.toml").write_text("[kafka]\nbootstrap = 'x'\n")
+    (tmp_path / "client.toml").write_text("[kafka.client]\n'no.such.property' = 1\n")
     done = heap_loader(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
     assert "hunter2" not in done.stderr
     # Nothing is made before all is known to be right.
-    assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
+    assert {path.name for path in tmp_path.iterdir()} == {"bad.toml", "client.toml"}
 
 
 def test_config_show_hides_secrets_and_speaks_json(tmp_path: Path) -> None:

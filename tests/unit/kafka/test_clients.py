@@ -14,6 +14,7 @@ from loader.errors import Unreachable, UsageError
 from loader.kafka import clients
 from loader.kafka.clients import (
     as_static_member,
+    check_properties,
     common,
     consumer_settings,
     new_consumer,
@@ -58,6 +59,21 @@ def test_what_a_protocol_does_not_take_is_a_usage_error_that_names_it() -> None:
     both = with_client({"group.protocol": "consumer", "session.timeout.ms": 6000})
     with pytest.raises(UsageError, match=r"session\.timeout\.ms.*not supported"):
         new_consumer(both)
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        {"group.protocol": "consumer", "heartbeat.interval.ms": 1000},
+        {"fetch.wait.max.ms": "soon"},
+        {"no.such.property": 1},
+        {"group.id": "another"},
+    ],
+)
+def test_the_client_says_without_a_broker_what_it_will_not_take(client: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"kafka\.client"):
+        check_properties(with_client(client))
+    check_properties(with_client({}))
 
 
 def test_only_members_carry_what_makes_a_member() -> None:
