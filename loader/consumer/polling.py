@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, cast
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, Message
 
-from loader.codec.client_memory import Functions, Scanned
+from loader.codec.client_memory import Addresses, Functions, Scanned
 from loader.consumer.progress import Place
 from loader.consumer.runs import Run
 from loader.kafka.native import MessageQueue, address, open_queue
@@ -188,11 +188,19 @@ class DirectPolling:
 
     def _take(self, timeout: float) -> Polled:
         addresses = self._queue.receive(timeout)
-        polled = Polled()
         if not len(addresses):
-            return polled
+            return Polled()
         scanned = Scanned(addresses, self._functions)
-        polled.held.append(scanned)
+        try:
+            return self._sorted(addresses, scanned)
+        except BaseException:
+            # The client's close would wait for them.
+            scanned.release()
+            raise
+
+    def _sorted(self, addresses: Addresses, scanned: Scanned) -> Polled:
+        """Messages by partition, and what came in their place."""
+        polled = Polled(held=[scanned])
         change = (scanned.partitions[1:] != scanned.partitions[:-1]) | (
             scanned.topics[1:] != scanned.topics[:-1]
         )

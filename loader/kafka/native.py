@@ -100,7 +100,7 @@ class MessageQueue:
         self._library = found
         self._handle = handle
         self._queue: int | None = found.rd_kafka_queue_new(handle)
-        self._addresses = np.zeros(limit, np.uint64)
+        self._limit = limit
 
     def route(self, topic: str, partition: int) -> None:
         """Have a partition's messages come here, those too that wait already. Repeating it is harmless.
@@ -117,10 +117,11 @@ class MessageQueue:
         Args:
             timeout: seconds to wait for the first one.
         """
+        addresses = np.empty(self._limit, np.uint64)
         count = self._library.rd_kafka_consume_batch_queue(
-            self._queue, int(timeout * 1000), self._addresses.ctypes.data, len(self._addresses)
+            self._queue, int(timeout * 1000), addresses.ctypes.data, self._limit
         )
-        return self._addresses[: max(count, 0)]
+        return addresses[: max(count, 0)]
 
     def topic(self, topic: int) -> str:
         """Name of the topic with a handle."""

@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -206,6 +206,20 @@ def test_a_partition_that_goes_takes_what_was_fetched_of_it_along(
     rows, ends = read(each, 1)
     assert set(rows) == set(ends) == {places[0]}
     assert rows[places[0]][0][0] == min(row[0] for row in rows[places[0]])
+
+
+def test_what_fails_while_it_is_sorted_is_given_back(
+    topics: list[str], opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_queue: native.MessageQueue, _message: int) -> NoReturn:
+        raise RuntimeError("no headers")
+
+    monkeypatch.setattr(native.MessageQueue, "headers", fail)
+    each = opened(DirectPolling)
+    assign(each, places_of(topics))
+    with pytest.raises(RuntimeError, match="no headers"):
+        read(each, 6)
+    # Closing, which comes now, would wait for them.
 
 
 def test_the_direct_way_is_taken_unless_it_is_switched_off(opened: Open) -> None:
