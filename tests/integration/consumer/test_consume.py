@@ -26,10 +26,9 @@ def consume(settings: Settings) -> Progress:
     return app.run(settings, until_caught_up=True, stop=threading.Event())
 
 
-def with_batch(settings: Settings, max_rows: int) -> Settings:
-    return settings.model_copy(
-        update={"batch": settings.batch.model_copy(update={"max_rows": max_rows})}
-    )
+def with_batch(settings: Settings, max_rows: int, max_age: float = 60.0) -> Settings:
+    limits = {"max_rows": max_rows, "max_age": max_age}
+    return settings.model_copy(update={"batch": settings.batch.model_copy(update=limits)})
 
 
 def test_every_message_becomes_one_row(settings: Settings) -> None:
@@ -189,7 +188,7 @@ def test_two_workers_of_one_group_read_each_offset_once(settings: Settings) -> N
     """They join one after the other, so partitions move from one to the other in mid-flight."""
     topic = settings.topics.events.name
     servers = settings.kafka.bootstrap_servers
-    small = with_batch(settings, 200)
+    small = with_batch(settings, 200, max_age=2.0)
     produce(servers, topic, [event(n) for n in range(4000)])
     stop = threading.Event()
     errors: list[BaseException] = []
