@@ -18,7 +18,7 @@ from typing import Final
 import psutil
 
 _STRIDE_SECONDS = 0.05
-#: To find the tree's processes all of the system's are read: 4 % of two cores at every sample.
+#: To find the tree's processes all of the system's are read, which at every sample took 4 % of two cores.
 _LOOK_SECONDS = 0.5
 _ASK_SECONDS = 0.2
 _GRACE_SECONDS = 20.0

@@ -85,22 +85,12 @@ class Messages:
         if not all(values):
             nulls = np.fromiter((value is None for value in values), np.bool_, len(values))
             filled = [value or b"" for value in values]
-        bounds = bounds_of(np.fromiter(map(len, filled), np.int64, len(values)))
+        bounds = np.zeros(len(values) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, filled), np.int64, len(values)), out=bounds[1:])
+        if bounds[-1] > MAX_BYTES // 2:
+            raise ValueError(f"a batch of {bounds[-1]} bytes cannot be decoded")
         joined = b"".join([*filled, bytes(PADDING)])
         return cls(np.frombuffer(joined, np.uint8), bounds, nulls)
-
-
-def bounds_of(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The bounds of values of these sizes, joined: one more than there are values.
-
-    Raises:
-        ValueError: they hold 1 GiB or more.
-    """
-    bounds = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=bounds[1:])
-    if bounds[-1] > MAX_BYTES // 2:
-        raise ValueError(f"a batch of {bounds[-1]} bytes cannot be decoded")
-    return bounds
 
 
 def _check_places(end: int) -> None:

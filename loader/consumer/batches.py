@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from loader import config
+from loader.codec.joining import Values
 from loader.codec.spans import Messages
 from loader.consumer.runs import Collected, Run
 
@@ -24,7 +24,7 @@ class _Part:
         """Whether it has met a limit. A message larger than the limit is a batch of its own."""
         return self.held.rows >= limits.max_rows or self.held.bytes >= limits.max_bytes
 
-    def room(self, run: Run[Any], limits: config.Batch) -> int:
+    def room(self, run: Run[Values], limits: config.Batch) -> int:
         """How many of these come in: up to the one that meets a limit, which is one at least."""
         count = min(len(run), limits.max_rows - self.held.rows)
         missing = limits.max_bytes - self.held.bytes
@@ -46,8 +46,6 @@ class Buffer:
         first: the offset at which the next batch begins: the chain's tail, whatever message came first.
         epoch: the assignment that this buffer belongs to; a result for another one is stale.
         limits: of a batch.
-        rows: how many messages are here.
-        weight: bytes that they hold in memory.
         ended: where Kafka last said that the partition ends: every message before it was polled.
         ended_at: monotonic time when it said so, seconds.
     """
@@ -57,16 +55,24 @@ class Buffer:
     first: int
     epoch: int
     limits: config.Batch
-    rows: int = 0
-    weight: int = 0
     ended: int = 0
     ended_at: float = 0.0
     _parts: deque[_Part] = field(default_factory=deque)
 
-    def fits(self, run: Run[Any]) -> bool:
+    def fits(self, run: Run[Values]) -> bool:
         """Whether these can be the next messages: ascending, and behind what is here."""
         offset, last = int(run.offsets[0]), int(run.offsets[-1])
         return offset >= self.read and last - offset >= len(run) - 1
+
+    @property
+    def rows(self) -> int:
+        """How many messages are here."""
+        return sum(part.held.rows for part in self._parts)
+
+    @property
+    def weight(self) -> int:
+        """Bytes that they hold in memory."""
+        return sum(part.held.weight for part in self._parts)
 
     @property
     def read(self) -> int:
@@ -86,23 +92,17 @@ class Buffer:
     def restart(self, offset: int) -> None:
         """Drop what is here; reading begins anew at ``offset``."""
         self._parts.clear()
-        self.rows = self.weight = 0
         self.first = offset
         self.ended = 0
 
-    def add(self, run: Run[Any], *, now: float) -> None:
+    def add(self, run: Run[Values], *, now: float) -> None:
         """Take the next messages; at least one."""
-        self.rows += len(run)
         while len(run):
             if not self._parts or self._parts[-1].full(self.limits):
                 self._parts.append(_Part(now))
             count = self._parts[-1].room(run, self.limits)
             whole = count == len(run)
-            part = run if whole else run.slice(0, count)
-            self._parts[-1].held.add(part)
-            self.weight += part.weight
-            if whole:
-                return
+            self._parts[-1].held.add(run if whole else run.slice(0, count))
             run = run.slice(count, len(run))
 
     def closes(self, now: float) -> bool:
@@ -120,8 +120,6 @@ class Buffer:
         """
         opened = self.opened
         held = self._parts.popleft().held if self._parts else Collected()
-        self.rows -= held.rows
-        self.weight -= held.weight
         # Whatever lies between two messages (control records, aborted ones) goes with the first.
         next_ = self._parts[0].held.first if self._parts else position
         batch = Batch(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from loader import config
+from loader.codec.joining import Values
 from loader.consumer.batches import Buffer
 from loader.consumer.progress import Place
 from loader.consumer.runs import Run
@@ -47,7 +47,7 @@ class Intake:
 
     def take(
         self,
-        runs: Sequence[tuple[Place, Run[Any]]],
+        runs: Sequence[tuple[Place, Run[Values]]],
         ends: Sequence[tuple[Place, int]],
         *,
         epoch: int,

@@ -50,7 +50,7 @@ class Pausing:
         """Whether memory is. While paused nothing comes that could fill a batch."""
         return self.paused or self.held() >= self._high_water
 
-    def __len__(self) -> int:
+    def count(self) -> int:
         """Partitions that are not read for now."""
         return len(self._intake.buffers if self.paused else self._held_back)
 

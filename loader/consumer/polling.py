@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import ne
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, Message
 
 from loader.codec.client_memory import Addresses, Functions, Scanned
+from loader.codec.joining import Values
 from loader.consumer.progress import Place
 from loader.consumer.runs import Run
 from loader.kafka.native import MessageQueue, address, open_queue
@@ -57,7 +58,7 @@ class Polled:
         held: what is given back by `release`.
     """
 
-    runs: list[tuple[Place, Run[Any]]] = field(default_factory=list)
+    runs: list[tuple[Place, Run[Values]]] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     held: list[Scanned] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ class Polling(Protocol):
     def poll(self, timeout: float) -> Polled:
         """Messages that are there; waits up to ``timeout`` seconds for the first.
 
-        They have to be released before the next poll.
+        What it gives has to be released, before the consumer is closed at the latest.
 
         Raises:
             KafkaException: the client refuses.
@@ -256,7 +257,7 @@ def _told(message: Message, error: KafkaError) -> Told:
     return Told(place, error, message.offset() or 0)
 
 
-def by_partition(messages: Sequence[Message]) -> list[tuple[Place, Run[Any]]]:
+def by_partition(messages: Sequence[Message]) -> list[tuple[Place, Run[Values]]]:
     """Neighbours of one partition, taken over from the client's objects."""
     if not messages:
         return []

@@ -15,11 +15,11 @@ from loader.codec.joining import Joining, Values
 from loader.codec.spans import Messages
 
 Header = tuple[str, bytes | None]
-V = TypeVar("V", bound=Values)
+V_co = TypeVar("V_co", bound=Values, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Generic[V]):
+class Run(Generic[V_co]):
     """Messages of one partition, in the order of their offsets.
 
     ``Run[Messages]`` has their bytes; of what was just polled they may still be the Kafka client's.
@@ -34,8 +34,8 @@ class Run(Generic[V]):
 
     offsets: npt.NDArray[np.int64]
     arrival_ms: npt.NDArray[np.int64]
-    values: V
-    keys: V
+    values: V_co
+    keys: V_co
     headers: Mapping[int, Sequence[Header]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class Run(Generic[V]):
             headers=found,
         )
 
-    def slice(self, start: int, stop: int) -> Run[V]:
+    def slice(self, start: int, stop: int) -> Run[V_co]:
         """Some of the messages; what they hold is shared."""
         return Run(
             self.offsets[start:stop],
@@ -116,7 +116,7 @@ class Collected:
         """Kafka's time of the first message; -1 if there is none."""
         return int(self._arrival[0][0]) if self._arrival else -1
 
-    def add(self, run: Run[V]) -> None:
+    def add(self, run: Run[Values]) -> None:
         """Take the next messages; at least one.
 
         Raises:

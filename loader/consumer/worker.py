@@ -159,7 +159,7 @@ class Worker:
             self._observer.partitions(
                 self._states(),
                 held=self._pausing.held(),
-                paused=len(self._pausing),
+                paused=self._pausing.count(),
             )
         epoch = self._intake.epoch
         try:

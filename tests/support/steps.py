@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from confluent_kafka import Message
 
@@ -12,6 +12,7 @@ from loader.consumer.runs import Run
 from loader.consumer.writer import Prepared, Written
 from loader.lake.chain import Lost, Won
 from loader.lake.commit_log import CommitRecord
+from tests.support import chains
 
 
 @dataclass
@@ -51,25 +52,9 @@ class Recorder:
 
 
 def record(batch: Batch) -> CommitRecord:
-    return CommitRecord(
-        topic=batch.topic,
-        partition=batch.partition,
-        first=batch.first,
-        next=batch.next,
-        topic_id="id",
-        batch="b",
-        writer="w",
-        created="",
-        files=(),
-        read=0,
-        written=0,
-        dead_lettered=0,
-        dead_letter_reasons={},
-        schema_ids=(),
-        unknown_fields={},
-        min_arrival=-1,
-        max_arrival=-1,
-    )
+    """What stands in the chain of a batch."""
+    made = chains.record(batch.first, batch.next, partition=batch.partition)
+    return replace(made, topic=batch.topic)
 
 
 def batch(first: int, partition: int = 0) -> Batch:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from structlog.testing import capture_logs
 
 from loader.config import Settings
 from loader.consumer import app
@@ -41,6 +42,15 @@ def test_every_message_becomes_one_row(settings: Settings) -> None:
     assert sorted(table.column("event_id").to_pylist()) == list(range(500))
     assert set(table.column("_topic").to_pylist()) == {topic}
     assert all(arrival is not None for arrival in table.column("_arrival_time").to_pylist())
+
+
+def test_all_messages_are_given_back_to_the_client(settings: Settings) -> None:
+    """A client that misses some does not close."""
+    produce(settings.kafka.bootstrap_servers, settings.topics.events.name, [event(1), event(2)])
+    with capture_logs() as lines:
+        assert consume(settings).read == 2
+    assert any(line["event"] == "batch" for line in lines)
+    assert "the Kafka client did not close in time" not in {line["event"] for line in lines}
 
 
 def test_a_second_run_goes_on_where_the_lake_ends(settings: Settings) -> None:
